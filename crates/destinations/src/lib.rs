@@ -1,0 +1,1 @@
+//! Where backups go: one file a destination, and the egress guard

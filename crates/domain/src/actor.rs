@@ -1,0 +1,28 @@
+//! Who acts.
+
+use crate::ids::{TokenId, UserId};
+
+/// The one on whose behalf something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A request that carried an API token.
+    Token {
+        /// The token.
+        token_id: TokenId,
+        /// Its owner.
+        user_id: UserId,
+    },
+    /// The product itself; the reason is searchable in the code and in the audit log.
+    System(&'static str),
+}
+
+impl Actor {
+    /// The person behind the actor, if there is one.
+    #[must_use]
+    pub fn user_id(self) -> Option<UserId> {
+        match self {
+            Self::Token { user_id, .. } => Some(user_id),
+            Self::System(_) => None,
+        }
+    }
+}

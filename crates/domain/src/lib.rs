@@ -1,0 +1,21 @@
+//! Pure rules of Holdfast: ids, states, schedules, names, abilities, the manifest.
+//!
+//! Nothing here may touch a clock, a file, a socket or a random source, or depend on tokio: whatever varies comes in
+//! as an argument, so every rule can be tested by properties and replayed.
+
+pub mod ability;
+pub mod actor;
+pub mod failure;
+pub mod ids;
+pub mod manifest;
+pub mod names;
+pub mod progress;
+pub mod restore;
+pub mod run;
+pub mod source;
+pub mod ticket;
+pub mod warning;
+
+pub use ability::{Abilities, Ability};
+pub use actor::Actor;
+pub use failure::{Failure, FailureCode, Step};

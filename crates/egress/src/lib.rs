@@ -1,0 +1,1 @@
+//! The one guard in front of every address a tenant chose.

@@ -1,0 +1,1 @@
+//! SSH: connect, pin host keys, run constant programs

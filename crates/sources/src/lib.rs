@@ -1,0 +1,1 @@
+//! What a task reads: one file a source

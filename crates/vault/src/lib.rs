@@ -1,0 +1,1 @@
+//! Sealing, opening, team keys, passwords, tickets and tokens

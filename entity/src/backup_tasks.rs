@@ -1,0 +1,46 @@
+//! Rows of `backup_tasks`. The definition of a backup.
+
+use sea_orm::entity::prelude::*;
+
+/// The definition of a backup.
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "backup_tasks")]
+pub struct Model {
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    pub team_id: i64,
+    pub user_id: i64,
+    pub remote_server_id: i64,
+    pub label: String,
+    pub description: Option<String>,
+    pub r#type: String,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub source: Json,
+    pub frequency: String,
+    pub time_to_run_at: Option<String>,
+    pub custom_cron: Option<String>,
+    pub timezone: Option<String>,
+    pub weekday: Option<i16>,
+    pub next_run_at: Option<DateTimeUtc>,
+    pub max_backups: i32,
+    pub appended_filename: Option<String>,
+    pub store_path: Option<String>,
+    pub encryption_mode: String,
+    pub encryption_recipients: Vec<String>,
+    pub seal_id: Uuid,
+    pub sealed_encryption_password: Option<Vec<u8>>,
+    pub isolated_username: Option<String>,
+    pub sealed_isolated_password: Option<Vec<u8>>,
+    pub sealed_source_password: Option<Vec<u8>>,
+    pub paused_at: Option<DateTimeUtc>,
+    pub last_run_at: Option<DateTimeUtc>,
+    pub deleted_at: Option<DateTimeUtc>,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+}
+
+/// No relations are declared: joins are written where they are used.
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

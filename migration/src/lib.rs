@@ -1,0 +1,59 @@
+//! Schema changes: one file a migration, forward only, never edited after it landed.
+//!
+//! The SQL stands in `sql/<same name>.sql`. Never imports `entity`: rows follow the schema, not the other way round.
+//! `tenant_rules` is how a table becomes a tenant's: row-level security, forced, with a policy for the owner too
+//! (without it a data migration would silently change nothing under FORCE).
+
+use sea_orm_migration::prelude::*;
+
+mod queue;
+
+pub use queue::migrate_queue;
+
+macro_rules! migrations {
+    ($($name:ident),+ $(,)?) => {
+        $(
+            #[doc = concat!("See `sql/", stringify!($name), ".sql`.")]
+            mod $name {
+                use sea_orm_migration::prelude::*;
+
+                pub(super) struct Migration;
+
+                impl MigrationName for Migration {
+                    fn name(&self) -> &str { stringify!($name) }
+                }
+
+                #[async_trait::async_trait]
+                impl MigrationTrait for Migration {
+                    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+                        let sql = include_str!(concat!("sql/", stringify!($name), ".sql"));
+                        manager.get_connection().execute_unprepared(sql).await.map(|_| ())
+                    }
+                }
+            }
+        )+
+
+        /// All migrations, oldest first.
+        pub struct Migrator;
+
+        #[async_trait::async_trait]
+        impl MigratorTrait for Migrator {
+            fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+                vec![$(Box::new($name::Migration)),+]
+            }
+        }
+    };
+}
+
+migrations! {
+    m20261120_000001_tenancy,
+    m20261120_000002_vault,
+    m20261120_000003_remote_servers,
+    m20261120_000004_backup_destinations,
+    m20261120_000005_backup_tasks,
+    m20261120_000006_backup_runs,
+    m20261120_000007_backups,
+    m20261120_000008_restores,
+    m20261120_000009_workers,
+    m20261120_000010_audit_events,
+}

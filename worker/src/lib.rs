@@ -1,0 +1,1 @@
+//! Runs, restores, reconcilers and the data plane
