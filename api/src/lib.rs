@@ -1,1 +1,3 @@
 //! HTTP: the REST API
+
+pub mod relay;

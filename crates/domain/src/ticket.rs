@@ -3,6 +3,24 @@
 use crate::ids::{BackupDestinationId, BackupId, RemoteServerId};
 use serde::{Deserialize, Serialize};
 
+/// The data plane's one route: what is done stands in the ticket, so that no ticket opens another route's action.
+pub const DATA_PLANE_PATH: &str = "/act";
+
+/// The request header that carries the ticket's secret.
+pub const TICKET_HEADER: &str = "x-holdfast-ticket";
+
+/// The answer header with the SHA-256 of the whole object (lower-case hexadecimal), where it is known.
+pub const SHA256_HEADER: &str = "x-holdfast-sha256";
+
+/// How the data plane says no: the api repeats `code` and `message` with the answer's own status.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataPlaneProblem {
+    /// Stable snake_case code.
+    pub code: String,
+    /// One sentence for the user.
+    pub message: String,
+}
+
 /// One act on one object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "snake_case")]

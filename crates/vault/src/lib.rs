@@ -1,1 +1,3 @@
 //! Sealing, opening, team keys, passwords, tickets and tokens
+
+pub mod ticket;

@@ -1,1 +1,3 @@
 //! One file a table (or a table and its children). Every method is on a handle borrowed from a [`crate::TeamTx`].
+
+pub mod tickets;
