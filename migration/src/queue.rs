@@ -9,7 +9,7 @@ use sqlx::PgPool;
 /// # Errors
 /// The library's migration failed, or the grants did.
 pub async fn migrate_queue(pool: &PgPool) -> Result<(), DbErr> {
-    apalis_postgres::PostgresStorage::<(), (), ()>::setup(pool)
+    apalis_postgres::PostgresStorage::<()>::setup(pool)
         .await
         .map_err(|e| DbErr::Migration(format!("queue schema: {e}")))?;
     sqlx::raw_sql(
