@@ -1,1 +1,5 @@
-//! Real servers on loopback for tests and the demo
+//! Real servers on loopback for tests and the demo. Each module starts one kind of server in a private place, and
+//! leaves nothing running or on disk when its handle is dropped or its process is killed. Nothing here may touch a
+//! server, a port or a folder that it did not make itself.
+
+pub mod postgres;
