@@ -116,6 +116,8 @@ failure_codes! {
     ManifestInvalid = "manifest_invalid", retry = false, "The manifest was changed after it was written; do not trust this copy.";
     /// The password does not open the backup.
     WrongPassword = "wrong_password", retry = false, "Give the password that the task had when the backup was made.";
+    /// Only the team's own keys open it.
+    RecipientsOnly = "recipients_only", retry = false, "Only the holders of its recipients' keys can read this backup: download it as stored and open it with `age`.";
     /// The target exists and may not be changed.
     TargetExists = "target_exists", retry = false, "Choose a path that does not exist, or say what to do with what exists (`existing`) and `confirm` it.";
     /// The target cannot be written.

@@ -1,0 +1,214 @@
+//! A worker's writes to a restore it has claimed. Every one says which epoch it believes in: a worker that lost its
+//! lease changes nothing and learns it from the answer.
+
+use crate::{Store, StoreError, TeamTx, rows};
+use holdfast_domain::ids::{RestoreId, TeamId};
+use holdfast_domain::progress::Progress;
+use holdfast_domain::run::RunStatus;
+use holdfast_domain::warning::Warnings;
+use holdfast_domain::{Failure, Step};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement, Value};
+
+/// What a claim won.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimedRestore {
+    /// Whose it is.
+    pub team_id: TeamId,
+    /// The right to write, until another claim raises it.
+    pub epoch: i32,
+    /// Counted before any work, from 1.
+    pub attempt: i32,
+}
+
+/// What a heartbeat found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestoreLease {
+    /// Still ours.
+    Held,
+    /// Still ours, and somebody asked it to stop.
+    CancelRequested,
+    /// Another worker's, or over: stop at once and write nothing.
+    Lost,
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub struct RestoreEnding<'a> {
+    /// A final state, or `Queued` for another attempt.
+    pub status: RunStatus,
+    /// Why, where it did not end well.
+    pub failure: Option<&'a Failure>,
+    /// What was not restored as it was.
+    pub warnings: &'a Warnings,
+    /// The final figures.
+    pub progress: &'a Progress,
+    /// Whether the program on the server is known to be gone, where it was stopped.
+    pub process_terminated: Option<bool>,
+    /// Seconds until the next attempt may start; only read for `Queued`.
+    pub retry_after_secs: f64,
+}
+
+impl Store {
+    /// Claims a restore: raises its epoch and counts the attempt. `None`: over, not due, cancelled, out of attempts,
+    /// or somebody else's.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn claim_restore(
+        &self,
+        id: RestoreId,
+        owner: &str,
+        lease_secs: f64,
+        max_attempts: i32,
+    ) -> Result<Option<ClaimedRestore>, StoreError> {
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT team_id, epoch, attempt FROM claim_restore($1, $2, $3, $4)",
+            [id.0.into(), owner.into(), lease_secs.into(), max_attempts.into()],
+        );
+        let Some(row) = self.db().query_one_raw(statement).await? else {
+            return Ok(None);
+        };
+        Ok(Some(ClaimedRestore {
+            team_id: TeamId(row.try_get("", "team_id")?),
+            epoch: row.try_get("", "epoch")?,
+            attempt: row.try_get("", "attempt")?,
+        }))
+    }
+}
+
+/// One claimed restore.
+pub struct RestoreExecution<'a> {
+    tx: &'a TeamTx,
+    id: RestoreId,
+    epoch: i32,
+}
+
+impl TeamTx {
+    /// The writes of the worker that claimed restore `id` with `epoch`.
+    #[must_use]
+    pub fn restore_execution(&self, id: RestoreId, epoch: i32) -> RestoreExecution<'_> {
+        RestoreExecution { tx: self, id, epoch }
+    }
+}
+
+impl RestoreExecution<'_> {
+    /// The row, while the lease is ours.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn load(&self) -> Result<Option<rows::restores::Model>, StoreError> {
+        let row = rows::restores::Entity::find_by_id(self.id.0).one(self.tx.conn()).await?;
+        Ok(row.filter(|r| r.epoch == self.epoch && matches!(r.status.as_str(), "running" | "verifying")))
+    }
+
+    /// Prolongs the lease and notes how far it is.
+    ///
+    /// # Errors
+    /// The database failed; the lease may still be ours, so the caller tries again until it would have run out.
+    pub async fn heartbeat(&self, lease_secs: f64, progress: &Progress) -> Result<RestoreLease, StoreError> {
+        let row = self
+            .tx
+            .conn()
+            .query_one_raw(self.statement(
+                "UPDATE restores SET lease_until = now() + make_interval(secs => $3), progress = $4
+                 WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying')
+                 RETURNING cancel_requested_at IS NOT NULL AS cancel",
+                [lease_secs.into(), json(progress)?],
+            ))
+            .await?;
+        Ok(match row {
+            None => RestoreLease::Lost,
+            Some(row) if row.try_get("", "cancel")? => RestoreLease::CancelRequested,
+            Some(_) => RestoreLease::Held,
+        })
+    }
+
+    /// Notes the step; `false` when the lease is lost.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn enter(&self, status: RunStatus, step: Step) -> Result<bool, StoreError> {
+        let done = self
+            .tx
+            .conn()
+            .execute_raw(self.statement(
+                "UPDATE restores SET status = $3, step = $4
+                 WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying')",
+                [status.as_str().into(), step_name(step).into()],
+            ))
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Notes which copy is being read.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn reads_copy(&self, copy_id: i64) -> Result<bool, StoreError> {
+        let done = self
+            .tx
+            .conn()
+            .execute_raw(self.statement(
+                "UPDATE restores SET backup_copy_id = $3
+                 WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying')",
+                [copy_id.into()],
+            ))
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Ends the attempt; `false` when the lease is lost, and then nothing was written.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn end(&self, ending: &RestoreEnding<'_>) -> Result<bool, StoreError> {
+        let is_over = ending.status.is_final();
+        let kept = serde_json::to_value(&ending.warnings.kept).map_err(inconsistent)?;
+        let done = self
+            .tx
+            .conn()
+            .execute_raw(self.statement(
+                "UPDATE restores
+                 SET status = $3, error_code = $4, error_message = $5, warnings = $6, warning_count = $7,
+                     progress = $8, process_terminated = $9, owner = NULL, lease_until = NULL,
+                     step = CASE WHEN $3 = 'failed' THEN coalesce($10, step) END,
+                     completed_at = CASE WHEN $11 THEN now() END,
+                     not_before = CASE WHEN $11 THEN not_before ELSE now() + make_interval(secs => $12) END
+                 WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying')",
+                [
+                    ending.status.as_str().into(),
+                    ending.failure.map(|f| f.code.as_str()).into(),
+                    ending.failure.map(ToString::to_string).into(),
+                    kept.into(),
+                    i64::try_from(ending.warnings.count).unwrap_or(i64::MAX).into(),
+                    json(ending.progress)?,
+                    ending.process_terminated.into(),
+                    ending.failure.map(|f| step_name(f.step)).into(),
+                    is_over.into(),
+                    ending.retry_after_secs.into(),
+                ],
+            ))
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    fn statement<const N: usize>(&self, sql: &str, values: [Value; N]) -> Statement {
+        let mut all: Vec<Value> = vec![self.id.0.into(), self.epoch.into()];
+        all.extend(values);
+        Statement::from_sql_and_values(DbBackend::Postgres, sql, all)
+    }
+}
+
+/// The stored form of a step: its wire form.
+fn step_name(step: Step) -> String {
+    serde_json::to_value(step).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn json(progress: &Progress) -> Result<Value, StoreError> {
+    Ok(serde_json::to_value(progress).map_err(inconsistent)?.into())
+}
+
+fn inconsistent(error: serde_json::Error) -> StoreError {
+    StoreError::Inconsistent { table: "restores", id: "(new value)".to_owned(), problem: error.to_string() }
+}

@@ -1,0 +1,101 @@
+//! What a connection to a server taught: whether it is reachable, and which host key it showed. Nothing here may
+//! confirm a key that somebody should look at first: a shown key is pending until it is accepted or trusted by rule.
+
+use crate::{StoreError, TeamTx, rows};
+use holdfast_domain::ids::RemoteServerId;
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement, Value};
+
+/// What a connection ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContactOutcome {
+    /// Logged in.
+    Online,
+    /// Not reached, or not let in.
+    Offline,
+    /// Reached, and stopped before logging in because its key is not confirmed.
+    KeyUnconfirmed,
+}
+
+/// The connection that taught it.
+#[derive(Clone, Copy, Debug)]
+pub struct Contact<'a> {
+    /// The address that was contacted: a row edited meanwhile to another one learns nothing.
+    pub host: &'a str,
+    /// Its port.
+    pub port: u16,
+    /// What came of it.
+    pub outcome: ContactOutcome,
+    /// The key it showed, in OpenSSH form, if it came that far.
+    pub host_key: Option<&'a str>,
+}
+
+/// One server's contacts.
+pub struct ServerContact<'a> {
+    tx: &'a TeamTx,
+    id: RemoteServerId,
+}
+
+impl TeamTx {
+    /// What connections to server `id` teach.
+    #[must_use]
+    pub fn server_contact(&self, id: RemoteServerId) -> ServerContact<'_> {
+        ServerContact { tx: self, id }
+    }
+}
+
+impl ServerContact<'_> {
+    /// The server, unless it is deleted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn load(&self) -> Result<Option<rows::remote_servers::Model>, StoreError> {
+        let row = rows::remote_servers::Entity::find_by_id(self.id.0).one(self.tx.conn()).await?;
+        Ok(row.filter(|r| r.deleted_at.is_none()))
+    }
+
+    /// Notes a contact. A key other than the pinned one becomes *pending*, whatever the outcome.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn record(&self, contact: &Contact<'_>) -> Result<(), StoreError> {
+        let sql = "UPDATE remote_servers
+             SET connectivity = CASE $4 WHEN 'online' THEN 'online' WHEN 'offline' THEN 'offline' ELSE 'unknown' END,
+                 last_connected_at = CASE WHEN $4 = 'online' THEN now() ELSE last_connected_at END,
+                 pending_host_key = CASE WHEN $5::text IS NOT NULL AND $5 IS DISTINCT FROM pinned_host_key
+                                         THEN $5 ELSE pending_host_key END
+             WHERE id = $1 AND host = $2 AND port = $3 AND deleted_at IS NULL";
+        let outcome = match contact.outcome {
+            ContactOutcome::Online => "online",
+            ContactOutcome::Offline => "offline",
+            ContactOutcome::KeyUnconfirmed => "unconfirmed",
+        };
+        self.execute(sql, contact, &[outcome.into(), contact.host_key.into()]).await?;
+        Ok(())
+    }
+
+    /// Pins the key of a first contact because the operator's rule says so (`ssh.first_contact = trust`), and says so
+    /// in the audit log. A key that is pinned already is never replaced here. Returns whether it was pinned.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn pin_trusted(&self, contact: &Contact<'_>) -> Result<bool, StoreError> {
+        let Some(key) = contact.host_key else {
+            return Ok(false);
+        };
+        let sql = "WITH pinned AS (
+                UPDATE remote_servers SET pinned_host_key = $4, pinned_at = now(), pending_host_key = NULL
+                WHERE id = $1 AND host = $2 AND port = $3 AND deleted_at IS NULL AND pinned_host_key IS NULL
+                RETURNING team_id, id)
+             INSERT INTO audit_events (team_id, action, subject, details)
+             SELECT team_id, 'remote_server.host_key_trusted', 'remote_server:' || id, jsonb_build_object('host_key', $4::text)
+             FROM pinned";
+        Ok(self.execute(sql, contact, &[key.into()]).await? == 1)
+    }
+
+    async fn execute(&self, sql: &str, contact: &Contact<'_>, rest: &[Value]) -> Result<u64, StoreError> {
+        let mut values: Vec<Value> = vec![self.id.0.into(), contact.host.into(), i32::from(contact.port).into()];
+        values.extend_from_slice(rest);
+        let done = self.tx.conn().execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
+        Ok(done.rows_affected())
+    }
+}
