@@ -19,7 +19,7 @@ impl Numbers {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -29,7 +29,7 @@ impl Numbers {
 
     /// A number below `bound`, which must not be 0. The bias is far below what a test tree could show.
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+        (self.draw() % bound as u64) as usize
     }
 
     /// True once in `n` times.
@@ -73,7 +73,7 @@ impl Contents {
         out.clear();
         while out.len() < len {
             // One draw feeds several choices: this loop runs two hundred million times for a gibibyte.
-            let draw = numbers.next();
+            let draw = numbers.draw();
             match draw & 7 {
                 0 => out.push(b'\n'),
                 1 | 2 => out.extend_from_slice(&self.phrases[(draw >> 8) as usize & (PHRASES - 1)]),
@@ -93,7 +93,7 @@ impl Contents {
     pub fn noise(&self, numbers: &mut Numbers, len: usize, out: &mut Vec<u8>) {
         out.clear();
         while out.len() < len {
-            out.extend_from_slice(&numbers.next().to_le_bytes());
+            out.extend_from_slice(&numbers.draw().to_le_bytes());
         }
         out.truncate(len);
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags};
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -14,11 +14,48 @@ use std::path::{Path, PathBuf};
 #[must_use]
 pub fn names() -> Vec<Vec<u8>> {
     let mut names: Vec<Vec<u8>> = [
-        "with space", " leading space", "trailing space ", "-rf", "--checkpoint-action=exec=touch pwned", "-C", "@list",
-        "it's", "say \"hi\"", "'; touch pwned; '", "line\nbreak", "\n", "tab\there", "carriage\rreturn", "$(touch pwned)",
-        "`touch pwned`", "${HOME}", "a;b&c|d>e<f", "star*?[x]{y}", "back\\slash", "\\n", "\\", "~", "#hash", "%s%n%00",
-        ".hidden", "..dots", "...", "!history", "caf\u{e9}", "cafe\u{301}", "日本語", "🗄️ archive", "שלום",
-        "invoice\u{202e}fdp.exe", "\u{feff}bom", "zero\u{200b}width", "con", "aux.txt", "colon:name", "a=b", "path=x",
+        "with space",
+        " leading space",
+        "trailing space ",
+        "-rf",
+        "--checkpoint-action=exec=touch pwned",
+        "-C",
+        "@list",
+        "it's",
+        "say \"hi\"",
+        "'; touch pwned; '",
+        "line\nbreak",
+        "\n",
+        "tab\there",
+        "carriage\rreturn",
+        "$(touch pwned)",
+        "`touch pwned`",
+        "${HOME}",
+        "a;b&c|d>e<f",
+        "star*?[x]{y}",
+        "back\\slash",
+        "\\n",
+        "\\",
+        "~",
+        "#hash",
+        "%s%n%00",
+        ".hidden",
+        "..dots",
+        "...",
+        "!history",
+        "caf\u{e9}",
+        "cafe\u{301}",
+        "日本語",
+        "🗄️ archive",
+        "שלום",
+        "invoice\u{202e}fdp.exe",
+        "\u{feff}bom",
+        "zero\u{200b}width",
+        "con",
+        "aux.txt",
+        "colon:name",
+        "a=b",
+        "path=x",
     ]
     .iter()
     .map(|name| name.as_bytes().to_vec())
@@ -119,8 +156,13 @@ pub(super) fn set_access_list(path: &Path, meta: &Meta) -> Result<bool> {
     const UNDEFINED: u32 = u32::MAX;
     let (owner, group, other) = (meta.mode >> 6 & 7, meta.mode >> 3 & 7, meta.mode & 7);
     // Linux' own form: version 2, then tag, permissions and id of each entry, in this order of tags.
-    let entries =
-        [(0x01, owner, UNDEFINED), (0x02, 4, 12_345), (0x04, group, UNDEFINED), (0x10, group | 4, UNDEFINED), (0x20, other, UNDEFINED)];
+    let entries = [
+        (0x01, owner, UNDEFINED),
+        (0x02, 4, 12_345),
+        (0x04, group, UNDEFINED),
+        (0x10, group | 4, UNDEFINED),
+        (0x20, other, UNDEFINED),
+    ];
     let mut value = 2_u32.to_le_bytes().to_vec();
     for (tag, permissions, id) in entries {
         value.extend_from_slice(&u16::to_le_bytes(tag));
@@ -132,9 +174,4 @@ pub(super) fn set_access_list(path: &Path, meta: &Meta) -> Result<bool> {
         Err(rustix::io::Errno::OPNOTSUPP) => Ok(false),
         Err(error) => Err(error).with_context(|| format!("cannot set an access list on {}", path.display())),
     }
-}
-
-/// `name` as a path component, whatever its bytes.
-pub(super) fn component(name: Vec<u8>) -> PathBuf {
-    PathBuf::from(std::ffi::OsString::from_vec(name))
 }
