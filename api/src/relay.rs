@@ -99,7 +99,7 @@ impl Relay {
             let mut request = self
                 .client
                 .post(format!("{}{DATA_PLANE_PATH}", worker.data_plane_url.trim_end_matches('/')))
-                .header(TICKET_HEADER, ticket.to_wire().as_str());
+                .header(TICKET_HEADER, ticket.expose());
             for name in [RANGE, IF_RANGE, IF_NONE_MATCH] {
                 if let Some(value) = client_headers.get(&name) {
                     request = request.header(name, value);
