@@ -7,8 +7,11 @@
 
 pub mod access;
 pub mod error;
+pub mod lease;
+pub mod queue;
 pub mod repositories;
 pub mod system;
+pub mod system_runs;
 
 pub use access::Access;
 pub use error::StoreError;
@@ -28,6 +31,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Store {
     pool: PgPool,
     db: DatabaseConnection,
+    options: PgConnectOptions,
 }
 
 impl Store {
@@ -42,11 +46,11 @@ impl Store {
             .after_connect(|conn, _| {
                 Box::pin(async move { sqlx::query("SET ROLE holdfast_app").execute(conn).await.map(|_| ()) })
             })
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(StoreError::connect)?;
         let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
-        Ok(Self { pool, db })
+        Ok(Self { pool, db, options })
     }
 
     /// The pool, for the queue library, which brings its own queries on its own schema.
@@ -60,18 +64,15 @@ impl Store {
     /// # Errors
     /// The database is unavailable.
     pub async fn for_team(&self, access: &Access) -> Result<TeamTx, StoreError> {
-        let txn = self.db.begin().await?;
-        let set = sea_orm::Statement::from_sql_and_values(
-            sea_orm::DbBackend::Postgres,
-            "SELECT set_config('app.team_id', $1, true)",
-            [access.team_id().to_string().into()],
-        );
-        txn.execute_raw(set).await?;
-        Ok(TeamTx { txn, access: access.clone() })
+        TeamTx::enter(self.db.begin().await?, access.clone()).await
     }
 
     pub(crate) fn db(&self) -> &DatabaseConnection {
         &self.db
+    }
+
+    pub(crate) fn options(&self) -> &PgConnectOptions {
+        &self.options
     }
 }
 
@@ -82,6 +83,17 @@ pub struct TeamTx {
 }
 
 impl TeamTx {
+    /// Binds a transaction to the access's team.
+    pub(crate) async fn enter(txn: DatabaseTransaction, access: Access) -> Result<Self, StoreError> {
+        let set = sea_orm::Statement::from_sql_and_values(
+            sea_orm::DbBackend::Postgres,
+            "SELECT set_config('app.team_id', $1, true)",
+            [access.team_id().to_string().into()],
+        );
+        txn.execute_raw(set).await?;
+        Ok(Self { txn, access })
+    }
+
     /// The team whose rows these are.
     #[must_use]
     pub fn team_id(&self) -> TeamId {
@@ -104,5 +116,15 @@ impl TeamTx {
 
     pub(crate) fn conn(&self) -> &DatabaseTransaction {
         &self.txn
+    }
+
+    /// Runs a constant statement; returns how many rows it touched.
+    pub(crate) async fn change(
+        &self,
+        sql: &'static str,
+        values: impl IntoIterator<Item = sea_orm::Value>,
+    ) -> Result<u64, StoreError> {
+        let statement = sea_orm::Statement::from_sql_and_values(sea_orm::DbBackend::Postgres, sql, values);
+        Ok(self.txn.execute_raw(statement).await?.rows_affected())
     }
 }

@@ -1,0 +1,148 @@
+//! `backup_destinations`: where bytes go. Secrets come in sealed and leave sealed.
+
+use super::{Listed, PageRequest, contains_pattern, handle, list};
+use crate::StoreError;
+use chrono::{DateTime, Utc};
+use holdfast_domain::ids::{BackupDestinationId, UserId};
+use holdfast_entity::{backup_destinations as table, backup_task_destinations, backup_tasks};
+use sea_orm::sea_query::extension::postgres::PgExpr;
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect};
+use uuid::Uuid;
+
+handle! {
+    /// The team's destinations.
+    BackupDestinations, backup_destinations
+}
+
+/// A destination to be registered.
+#[derive(Clone)]
+pub struct NewBackupDestination {
+    /// Who registers it.
+    pub user_id: UserId,
+    /// Its name on the page.
+    pub label: String,
+    /// `local`, `s3`, `custom_s3`, `digitalocean_spaces`.
+    pub kind: String,
+    /// What is not secret, by type.
+    pub config: serde_json::Value,
+    /// What the sealed columns are bound to.
+    pub seal_id: Uuid,
+    /// Sealed S3 access key.
+    pub sealed_access_key: Option<Vec<u8>>,
+    /// Sealed S3 secret key.
+    pub sealed_secret_key: Option<Vec<u8>>,
+}
+
+impl BackupDestinations<'_> {
+    fn select(&self) -> sea_orm::Select<table::Entity> {
+        table::Entity::find()
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::DeletedAt.is_null())
+    }
+
+    /// A page of them; `search` matches the label.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, page: PageRequest, search: Option<&str>) -> Result<Listed<table::Model>, StoreError> {
+        let mut select = self.select();
+        if let Some(text) = search {
+            select = select.filter(sea_orm::sea_query::Expr::col(table::Column::Label).ilike(contains_pattern(text)));
+        }
+        list(select, table::Column::Id, page, self.0.conn()).await
+    }
+
+    /// One that is not deleted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find(&self, id: BackupDestinationId) -> Result<Option<table::Model>, StoreError> {
+        Ok(self.select().filter(table::Column::Id.eq(id.0)).one(self.0.conn()).await?)
+    }
+
+    /// One that is not deleted, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find_for_update(&self, id: BackupDestinationId) -> Result<Option<table::Model>, StoreError> {
+        Ok(self.select().filter(table::Column::Id.eq(id.0)).lock_exclusive().one(self.0.conn()).await?)
+    }
+
+    /// One, deleted or not: copies stay where they are when their destination is removed from the page.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find_any(&self, id: BackupDestinationId) -> Result<Option<table::Model>, StoreError> {
+        Ok(table::Entity::find()
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::Id.eq(id.0))
+            .one(self.0.conn())
+            .await?)
+    }
+
+    /// How many of `ids` are the team's and not deleted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn count_of(&self, ids: &[i64]) -> Result<u64, StoreError> {
+        Ok(self.select().filter(table::Column::Id.is_in(ids.iter().copied())).count(self.0.conn()).await?)
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn count(&self) -> Result<u64, StoreError> {
+        Ok(self.select().count(self.0.conn()).await?)
+    }
+
+    /// Registers one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn create(&self, new: NewBackupDestination, now: DateTime<Utc>) -> Result<table::Model, StoreError> {
+        let row = table::ActiveModel {
+            team_id: Set(self.0.team_id().0),
+            user_id: Set(new.user_id.0),
+            label: Set(new.label),
+            r#type: Set(new.kind),
+            config: Set(new.config),
+            seal_id: Set(new.seal_id),
+            sealed_access_key: Set(new.sealed_access_key),
+            sealed_secret_key: Set(new.sealed_secret_key),
+            created_at: Set(now),
+            updated_at: Set(now),
+            ..Default::default()
+        };
+        Ok(row.insert(self.0.conn()).await?)
+    }
+
+    /// Writes every column of a row that [`Self::find_for_update`] gave.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn save(&self, row: table::Model) -> Result<table::Model, StoreError> {
+        Ok(row.into_active_model().reset_all().update(self.0.conn()).await?)
+    }
+
+    /// Tasks (not deleted) that write to it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn tasks_using(&self, id: BackupDestinationId) -> Result<Vec<backup_tasks::Model>, StoreError> {
+        let task_ids: Vec<i64> = backup_task_destinations::Entity::find()
+            .filter(backup_task_destinations::Column::TeamId.eq(self.0.team_id().0))
+            .filter(backup_task_destinations::Column::BackupDestinationId.eq(id.0))
+            .all(self.0.conn())
+            .await?
+            .into_iter()
+            .map(|row| row.backup_task_id)
+            .collect();
+        Ok(backup_tasks::Entity::find()
+            .filter(backup_tasks::Column::TeamId.eq(self.0.team_id().0))
+            .filter(backup_tasks::Column::Id.is_in(task_ids))
+            .filter(backup_tasks::Column::DeletedAt.is_null())
+            .all(self.0.conn())
+            .await?)
+    }
+}

@@ -1,0 +1,225 @@
+//! `backup_runs`, the side of those who ask: create, look, cancel. What a worker writes stands in `run_execution`.
+
+use super::{Listed, PageRequest, handle, list};
+use crate::StoreError;
+use chrono::{DateTime, Utc};
+use holdfast_domain::ids::{BackupRunId, BackupTaskId, UserId};
+use holdfast_entity::{backup_run_lines, backup_runs as table};
+use sea_orm::sea_query::{CaseStatement, Expr};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+
+/// States in which a run can still change.
+pub const UNFINISHED: [&str; 3] = ["queued", "running", "verifying"];
+
+handle! {
+    /// The team's runs.
+    BackupRuns, backup_runs
+}
+
+/// A run to be queued.
+#[derive(Clone, Debug)]
+pub struct NewBackupRun {
+    /// Of which task.
+    pub backup_task_id: BackupTaskId,
+    /// In object names: random, 26 characters.
+    pub ulid: String,
+    /// `manual`, `schedule`, `webhook`.
+    pub trigger: &'static str,
+    /// The person behind a manual one.
+    pub triggered_by: Option<UserId>,
+    /// The due time of a scheduled one; unique per task.
+    pub scheduled_for: Option<DateTime<Utc>>,
+    /// Instead of the task's own.
+    pub destination_ids: Option<Vec<i64>>,
+}
+
+/// Which runs are wanted; everything given must match.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    /// Of this task.
+    pub backup_task_id: Option<i64>,
+    /// In this state.
+    pub status: Option<String>,
+    /// Started this way.
+    pub trigger: Option<String>,
+    /// Created at or after.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// A part of a run's log.
+#[derive(Clone, Debug)]
+pub struct LogPart {
+    /// Lines in order.
+    pub lines: Vec<backup_run_lines::Model>,
+    /// Lines in the whole log.
+    pub total: u64,
+}
+
+impl BackupRuns<'_> {
+    fn select(&self) -> sea_orm::Select<table::Entity> {
+        table::Entity::find().filter(table::Column::TeamId.eq(self.0.team_id().0))
+    }
+
+    /// A page of them.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, page: PageRequest, filter: &RunFilter) -> Result<Listed<table::Model>, StoreError> {
+        let mut select = self.select();
+        if let Some(task) = filter.backup_task_id {
+            select = select.filter(table::Column::BackupTaskId.eq(task));
+        }
+        if let Some(status) = &filter.status {
+            select = select.filter(table::Column::Status.eq(status));
+        }
+        if let Some(trigger) = &filter.trigger {
+            select = select.filter(table::Column::Trigger.eq(trigger));
+        }
+        if let Some(since) = filter.since {
+            select = select.filter(table::Column::CreatedAt.gte(since));
+        }
+        list(select, table::Column::Id, page, self.0.conn()).await
+    }
+
+    /// One.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find(&self, id: BackupRunId) -> Result<Option<table::Model>, StoreError> {
+        Ok(self.select().filter(table::Column::Id.eq(id.0)).one(self.0.conn()).await?)
+    }
+
+    /// The newest run of a task that makes a log (`skipped` makes none).
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn latest_of(&self, task: BackupTaskId) -> Result<Option<table::Model>, StoreError> {
+        Ok(self
+            .select()
+            .filter(table::Column::BackupTaskId.eq(task.0))
+            .filter(table::Column::Status.ne("skipped"))
+            .order_by_desc(table::Column::Id)
+            .limit(1)
+            .one(self.0.conn())
+            .await?)
+    }
+
+    /// The unfinished run of a task, if there is one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn active_of(&self, task: BackupTaskId) -> Result<Option<table::Model>, StoreError> {
+        Ok(self
+            .select()
+            .filter(table::Column::BackupTaskId.eq(task.0))
+            .filter(table::Column::Status.is_in(UNFINISHED))
+            .one(self.0.conn())
+            .await?)
+    }
+
+    /// Queues a run. The caller enqueues its job in the same transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] (`backup_runs_active`) while another run of the task is unfinished; the transaction
+    /// is then over.
+    pub async fn create_queued(&self, new: NewBackupRun, now: DateTime<Utc>) -> Result<table::Model, StoreError> {
+        let row = table::ActiveModel {
+            team_id: Set(self.0.team_id().0),
+            backup_task_id: Set(new.backup_task_id.0),
+            ulid: Set(new.ulid),
+            trigger: Set(new.trigger.to_owned()),
+            triggered_by: Set(new.triggered_by.map(|u| u.0)),
+            scheduled_for: Set(new.scheduled_for),
+            destination_ids: Set(new.destination_ids),
+            created_at: Set(now),
+            ..Default::default()
+        };
+        Ok(row.insert(self.0.conn()).await?)
+    }
+
+    /// Asks an unfinished run to stop; one that no worker has is over at once. Returns the row as it then is; none
+    /// when there is no such run. A finished run stays as it is.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn request_cancel(&self, id: BackupRunId, now: DateTime<Utc>) -> Result<Option<table::Model>, StoreError> {
+        let queued = || Expr::col(table::Column::Status).eq("queued");
+        let at_once = |then: Expr, column: table::Column| {
+            Expr::Case(Box::new(CaseStatement::new().case(queued(), then).finally(Expr::col(column))))
+        };
+        let changed = table::Entity::update_many()
+            .col_expr(table::Column::CancelRequestedAt, Expr::value(now))
+            .col_expr(table::Column::CompletedAt, at_once(Expr::value(now), table::Column::CompletedAt))
+            .col_expr(table::Column::ErrorCode, at_once(Expr::value("cancelled"), table::Column::ErrorCode))
+            .col_expr(
+                table::Column::ErrorMessage,
+                at_once(Expr::value("It was cancelled before it started."), table::Column::ErrorMessage),
+            )
+            // Nothing of a run that was never claimed can be alive anywhere.
+            .col_expr(
+                table::Column::ProcessTerminated,
+                Expr::Case(Box::new(
+                    CaseStatement::new()
+                        .case(queued().and(Expr::col(table::Column::Attempts).eq(0)), Expr::value(true))
+                        .finally(Expr::col(table::Column::ProcessTerminated)),
+                )),
+            )
+            .col_expr(table::Column::Status, at_once(Expr::value("cancelled"), table::Column::Status))
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::Id.eq(id.0))
+            .filter(table::Column::Status.is_in(UNFINISHED))
+            .exec(self.0.conn())
+            .await?;
+        tracing::debug!(run = %id, rows = changed.rows_affected, "cancel requested");
+        self.find(id).await
+    }
+
+    /// Lines from `offset` (0-based) on, at most `limit`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn log(&self, id: BackupRunId, offset: u64, limit: u64) -> Result<LogPart, StoreError> {
+        let select = backup_run_lines::Entity::find()
+            .filter(backup_run_lines::Column::TeamId.eq(self.0.team_id().0))
+            .filter(backup_run_lines::Column::BackupRunId.eq(id.0));
+        let total = select.clone().count(self.0.conn()).await?;
+        let lines = select
+            .order_by_asc(backup_run_lines::Column::LineNumber)
+            .offset(offset)
+            .limit(limit)
+            .all(self.0.conn())
+            .await?;
+        Ok(LogPart { lines, total })
+    }
+
+    /// Which of `runs` have a log.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn with_log(&self, runs: &[i64]) -> Result<std::collections::BTreeSet<i64>, StoreError> {
+        let ids: Vec<i64> = backup_run_lines::Entity::find()
+            .select_only()
+            .column(backup_run_lines::Column::BackupRunId)
+            .distinct()
+            .filter(backup_run_lines::Column::TeamId.eq(self.0.team_id().0))
+            .filter(backup_run_lines::Column::BackupRunId.is_in(runs.iter().copied()))
+            .into_tuple()
+            .all(self.0.conn())
+            .await?;
+        Ok(ids.into_iter().collect())
+    }
+
+    /// Finished runs, all and those created at or after `since`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn count_finished(&self, since: DateTime<Utc>) -> Result<(u64, u64), StoreError> {
+        let finished = self
+            .select()
+            .filter(table::Column::Status.is_not_in(UNFINISHED))
+            .filter(table::Column::Status.ne("skipped"));
+        let total = finished.clone().count(self.0.conn()).await?;
+        let recent = finished.filter(table::Column::CreatedAt.gte(since)).count(self.0.conn()).await?;
+        Ok((total, recent))
+    }
+}

@@ -1,0 +1,247 @@
+//! `backup_tasks` and their destinations: the definition of a backup.
+
+use super::{Listed, PageRequest, contains_pattern, handle, list};
+use crate::StoreError;
+use chrono::{DateTime, Utc};
+use holdfast_domain::ids::{BackupTaskId, RemoteServerId, UserId};
+use holdfast_entity::{backup_runs, backup_task_destinations as destinations, backup_tasks as table};
+use sea_orm::sea_query::extension::postgres::PgExpr;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+handle! {
+    /// The team's tasks.
+    BackupTasks, backup_tasks
+}
+
+/// A task to be created: every column a client decides.
+#[derive(Clone)]
+pub struct NewBackupTask {
+    /// Who creates it.
+    pub user_id: UserId,
+    /// What it reads from.
+    pub remote_server_id: RemoteServerId,
+    /// Its name on the page.
+    pub label: String,
+    /// A note.
+    pub description: Option<String>,
+    /// `files` or `database`.
+    pub kind: String,
+    /// [`holdfast_domain::source::SourceSpec`] as JSON.
+    pub source: serde_json::Value,
+    /// `daily`, `weekly`, `custom`, `manual`.
+    pub frequency: String,
+    /// `HH:MM` in `timezone`, or in UTC without one.
+    pub time_to_run_at: Option<String>,
+    /// Five-field Unix cron.
+    pub custom_cron: Option<String>,
+    /// IANA name.
+    pub timezone: Option<String>,
+    /// 0 = Sunday.
+    pub weekday: Option<i16>,
+    /// When it is due.
+    pub next_run_at: Option<DateTime<Utc>>,
+    /// 0 = keep all.
+    pub max_backups: i32,
+    /// Decoration of object names.
+    pub appended_filename: Option<String>,
+    /// Folder at the destinations.
+    pub store_path: Option<String>,
+    /// `managed`, `recipients`, `password`, `none`.
+    pub encryption_mode: String,
+    /// age public keys.
+    pub encryption_recipients: Vec<String>,
+    /// What the sealed columns are bound to.
+    pub seal_id: Uuid,
+    /// Sealed encryption password.
+    pub sealed_encryption_password: Option<Vec<u8>>,
+    /// Log in as this user instead of the server's.
+    pub isolated_username: Option<String>,
+    /// Sealed password of that user.
+    pub sealed_isolated_password: Option<Vec<u8>>,
+    /// Sealed password of the database server.
+    pub sealed_source_password: Option<Vec<u8>>,
+}
+
+impl BackupTasks<'_> {
+    fn select(&self) -> sea_orm::Select<table::Entity> {
+        table::Entity::find()
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::DeletedAt.is_null())
+    }
+
+    /// A page of them; `search` matches the label.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, page: PageRequest, search: Option<&str>) -> Result<Listed<table::Model>, StoreError> {
+        let mut select = self.select();
+        if let Some(text) = search {
+            select = select.filter(sea_orm::sea_query::Expr::col(table::Column::Label).ilike(contains_pattern(text)));
+        }
+        list(select, table::Column::Id, page, self.0.conn()).await
+    }
+
+    /// One that is not deleted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find(&self, id: BackupTaskId) -> Result<Option<table::Model>, StoreError> {
+        Ok(self.select().filter(table::Column::Id.eq(id.0)).one(self.0.conn()).await?)
+    }
+
+    /// One that is not deleted, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find_for_update(&self, id: BackupTaskId) -> Result<Option<table::Model>, StoreError> {
+        Ok(self.select().filter(table::Column::Id.eq(id.0)).lock_exclusive().one(self.0.conn()).await?)
+    }
+
+    /// One, deleted or not: its backups outlive it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find_any(&self, id: BackupTaskId) -> Result<Option<table::Model>, StoreError> {
+        Ok(table::Entity::find()
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::Id.eq(id.0))
+            .one(self.0.conn())
+            .await?)
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn count(&self) -> Result<u64, StoreError> {
+        Ok(self.select().count(self.0.conn()).await?)
+    }
+
+    /// Creates one with its destinations, in order.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn create(
+        &self,
+        new: NewBackupTask,
+        destination_ids: &[i64],
+        now: DateTime<Utc>,
+    ) -> Result<table::Model, StoreError> {
+        let row = table::ActiveModel {
+            team_id: Set(self.0.team_id().0),
+            user_id: Set(new.user_id.0),
+            remote_server_id: Set(new.remote_server_id.0),
+            label: Set(new.label),
+            description: Set(new.description),
+            r#type: Set(new.kind),
+            source: Set(new.source),
+            frequency: Set(new.frequency),
+            time_to_run_at: Set(new.time_to_run_at),
+            custom_cron: Set(new.custom_cron),
+            timezone: Set(new.timezone),
+            weekday: Set(new.weekday),
+            next_run_at: Set(new.next_run_at),
+            max_backups: Set(new.max_backups),
+            appended_filename: Set(new.appended_filename),
+            store_path: Set(new.store_path),
+            encryption_mode: Set(new.encryption_mode),
+            encryption_recipients: Set(new.encryption_recipients),
+            seal_id: Set(new.seal_id),
+            sealed_encryption_password: Set(new.sealed_encryption_password),
+            isolated_username: Set(new.isolated_username),
+            sealed_isolated_password: Set(new.sealed_isolated_password),
+            sealed_source_password: Set(new.sealed_source_password),
+            created_at: Set(now),
+            updated_at: Set(now),
+            ..Default::default()
+        };
+        let row = row.insert(self.0.conn()).await?;
+        self.set_destinations(BackupTaskId(row.id), destination_ids).await?;
+        Ok(row)
+    }
+
+    /// Writes every column of a row that [`Self::find_for_update`] gave.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn save(&self, row: table::Model) -> Result<table::Model, StoreError> {
+        Ok(row.into_active_model().reset_all().update(self.0.conn()).await?)
+    }
+
+    /// Replaces the destinations of a task.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn set_destinations(&self, id: BackupTaskId, destination_ids: &[i64]) -> Result<(), StoreError> {
+        destinations::Entity::delete_many()
+            .filter(destinations::Column::TeamId.eq(self.0.team_id().0))
+            .filter(destinations::Column::BackupTaskId.eq(id.0))
+            .exec(self.0.conn())
+            .await?;
+        let rows = destination_ids.iter().zip(0..).map(|(destination, position)| destinations::ActiveModel {
+            team_id: Set(self.0.team_id().0),
+            backup_task_id: Set(id.0),
+            backup_destination_id: Set(*destination),
+            position: Set(position),
+        });
+        if destination_ids.is_empty() {
+            return Ok(());
+        }
+        destinations::Entity::insert_many(rows).exec_without_returning(self.0.conn()).await?;
+        Ok(())
+    }
+
+    /// Destination ids of each of `tasks`, in order; a task without any is missing from the map.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn destinations_of(&self, tasks: &[i64]) -> Result<BTreeMap<i64, Vec<i64>>, StoreError> {
+        let rows = destinations::Entity::find()
+            .filter(destinations::Column::TeamId.eq(self.0.team_id().0))
+            .filter(destinations::Column::BackupTaskId.is_in(tasks.iter().copied()))
+            .order_by_asc(destinations::Column::BackupTaskId)
+            .order_by_asc(destinations::Column::Position)
+            .all(self.0.conn())
+            .await?;
+        let mut map: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        for row in rows {
+            map.entry(row.backup_task_id).or_default().push(row.backup_destination_id);
+        }
+        Ok(map)
+    }
+
+    /// Which of `tasks` have an unfinished run.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn running_among(&self, tasks: &[i64]) -> Result<BTreeSet<i64>, StoreError> {
+        let rows: Vec<i64> = backup_runs::Entity::find()
+            .select_only()
+            .column(backup_runs::Column::BackupTaskId)
+            .filter(backup_runs::Column::TeamId.eq(self.0.team_id().0))
+            .filter(backup_runs::Column::BackupTaskId.is_in(tasks.iter().copied()))
+            .filter(backup_runs::Column::Status.is_in(super::backup_runs::UNFINISHED))
+            .into_tuple()
+            .all(self.0.conn())
+            .await?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Ends the scheduling of a task. Its backups stay listed and restorable.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn delete(&self, row: table::Model, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut row = row.into_active_model();
+        row.deleted_at = Set(Some(now));
+        row.next_run_at = Set(None);
+        row.updated_at = Set(now);
+        row.update(self.0.conn()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! `backups`, the reading side: restore points, their streams, copies and recorded objects.
+
+use super::{Listed, PageRequest, handle, list};
+use crate::StoreError;
+use chrono::{DateTime, Utc};
+use holdfast_domain::ids::{BackupCopyId, BackupId};
+use holdfast_entity::{backup_copies, backup_copy_objects, backup_streams, backups as table};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+
+handle! {
+    /// The team's restore points.
+    Backups, backups
+}
+
+/// Which backups are wanted; everything given must match.
+#[derive(Clone, Debug, Default)]
+pub struct BackupFilter {
+    /// Of this task.
+    pub backup_task_id: Option<i64>,
+    /// From this server.
+    pub remote_server_id: Option<i64>,
+    /// Created at or after.
+    pub since: Option<DateTime<Utc>>,
+}
+
+/// A backup's parts.
+#[derive(Clone, Debug)]
+pub struct BackupParts {
+    /// By position.
+    pub streams: Vec<backup_streams::Model>,
+    /// One a destination, by id.
+    pub copies: Vec<backup_copies::Model>,
+}
+
+impl Backups<'_> {
+    fn select(&self) -> sea_orm::Select<table::Entity> {
+        table::Entity::find()
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::DeletedAt.is_null())
+    }
+
+    /// A page of them, deleted ones left out.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, page: PageRequest, filter: &BackupFilter) -> Result<Listed<table::Model>, StoreError> {
+        let mut select = self.select();
+        if let Some(task) = filter.backup_task_id {
+            select = select.filter(table::Column::BackupTaskId.eq(task));
+        }
+        if let Some(server) = filter.remote_server_id {
+            select = select.filter(table::Column::RemoteServerId.eq(server));
+        }
+        if let Some(since) = filter.since {
+            select = select.filter(table::Column::CreatedAt.gte(since));
+        }
+        list(select, table::Column::Id, page, self.0.conn()).await
+    }
+
+    /// One that is not deleted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find(&self, id: BackupId) -> Result<Option<table::Model>, StoreError> {
+        Ok(self.select().filter(table::Column::Id.eq(id.0)).one(self.0.conn()).await?)
+    }
+
+    /// The backup a run made, deleted or not.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn of_run(&self, run_id: i64) -> Result<Option<table::Model>, StoreError> {
+        Ok(table::Entity::find()
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::BackupRunId.eq(run_id))
+            .one(self.0.conn())
+            .await?)
+    }
+
+    /// Streams and copies of one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn parts(&self, id: BackupId) -> Result<BackupParts, StoreError> {
+        let streams = backup_streams::Entity::find()
+            .filter(backup_streams::Column::TeamId.eq(self.0.team_id().0))
+            .filter(backup_streams::Column::BackupId.eq(id.0))
+            .order_by_asc(backup_streams::Column::Position)
+            .all(self.0.conn())
+            .await?;
+        let copies = backup_copies::Entity::find()
+            .filter(backup_copies::Column::TeamId.eq(self.0.team_id().0))
+            .filter(backup_copies::Column::BackupId.eq(id.0))
+            .order_by_asc(backup_copies::Column::Id)
+            .all(self.0.conn())
+            .await?;
+        Ok(BackupParts { streams, copies })
+    }
+
+    /// Copies of several backups, by id.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn copies_of(&self, ids: &[i64]) -> Result<Vec<backup_copies::Model>, StoreError> {
+        Ok(backup_copies::Entity::find()
+            .filter(backup_copies::Column::TeamId.eq(self.0.team_id().0))
+            .filter(backup_copies::Column::BackupId.is_in(ids.iter().copied()))
+            .order_by_asc(backup_copies::Column::Id)
+            .all(self.0.conn())
+            .await?)
+    }
+
+    /// Recorded objects of a copy, in the order of stream and part.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn objects(&self, copy: BackupCopyId) -> Result<Vec<backup_copy_objects::Model>, StoreError> {
+        Ok(backup_copy_objects::Entity::find()
+            .filter(backup_copy_objects::Column::TeamId.eq(self.0.team_id().0))
+            .filter(backup_copy_objects::Column::BackupCopyId.eq(copy.0))
+            .order_by_asc(backup_copy_objects::Column::Id)
+            .all(self.0.conn())
+            .await?)
+    }
+}

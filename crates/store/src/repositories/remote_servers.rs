@@ -1,0 +1,145 @@
+//! `remote_servers`: hosts reached by SSH. Secrets come in sealed and leave sealed.
+
+use super::{Listed, PageRequest, contains_pattern, handle, list};
+use crate::StoreError;
+use chrono::{DateTime, Utc};
+use holdfast_domain::ids::{RemoteServerId, UserId};
+use holdfast_entity::{backup_tasks, remote_servers as table};
+use sea_orm::sea_query::extension::postgres::PgExpr;
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect};
+use uuid::Uuid;
+
+handle! {
+    /// The team's servers.
+    RemoteServers, remote_servers
+}
+
+/// A server to be registered.
+#[derive(Clone)]
+pub struct NewRemoteServer {
+    /// Who registers it.
+    pub user_id: UserId,
+    /// Its name on the page.
+    pub label: String,
+    /// Address or host name.
+    pub host: String,
+    /// SSH port.
+    pub port: u16,
+    /// Log-in.
+    pub username: String,
+    /// `team_key`, `password` or `private_key`.
+    pub auth_method: String,
+    /// What the sealed columns are bound to.
+    pub seal_id: Uuid,
+    /// Sealed log-in password.
+    pub sealed_password: Option<Vec<u8>>,
+    /// Sealed private key.
+    pub sealed_private_key: Option<Vec<u8>>,
+    /// Sealed database password.
+    pub sealed_database_password: Option<Vec<u8>>,
+    /// OpenSSH line, if the team gave it.
+    pub pinned_host_key: Option<String>,
+}
+
+impl RemoteServers<'_> {
+    fn select(&self) -> sea_orm::Select<table::Entity> {
+        table::Entity::find()
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::DeletedAt.is_null())
+    }
+
+    /// A page of them; `search` matches the label.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, page: PageRequest, search: Option<&str>) -> Result<Listed<table::Model>, StoreError> {
+        let mut select = self.select();
+        if let Some(text) = search {
+            select = select.filter(sea_orm::sea_query::Expr::col(table::Column::Label).ilike(contains_pattern(text)));
+        }
+        list(select, table::Column::Id, page, self.0.conn()).await
+    }
+
+    /// One that is not deleted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find(&self, id: RemoteServerId) -> Result<Option<table::Model>, StoreError> {
+        Ok(self.select().filter(table::Column::Id.eq(id.0)).one(self.0.conn()).await?)
+    }
+
+    /// One that is not deleted, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find_for_update(&self, id: RemoteServerId) -> Result<Option<table::Model>, StoreError> {
+        Ok(self.select().filter(table::Column::Id.eq(id.0)).lock_exclusive().one(self.0.conn()).await?)
+    }
+
+    /// One, deleted or not: for backups that were made from it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find_any(&self, id: RemoteServerId) -> Result<Option<table::Model>, StoreError> {
+        Ok(table::Entity::find()
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::Id.eq(id.0))
+            .one(self.0.conn())
+            .await?)
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn count(&self) -> Result<u64, StoreError> {
+        Ok(self.select().count(self.0.conn()).await?)
+    }
+
+    /// Registers one.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] (`remote_servers_address`) where the team has host, port and user already.
+    pub async fn create(&self, new: NewRemoteServer, now: DateTime<Utc>) -> Result<table::Model, StoreError> {
+        let row = table::ActiveModel {
+            team_id: Set(self.0.team_id().0),
+            user_id: Set(new.user_id.0),
+            label: Set(new.label),
+            host: Set(new.host),
+            port: Set(i32::from(new.port)),
+            username: Set(new.username),
+            auth_method: Set(new.auth_method),
+            seal_id: Set(new.seal_id),
+            sealed_password: Set(new.sealed_password),
+            sealed_private_key: Set(new.sealed_private_key),
+            sealed_database_password: Set(new.sealed_database_password),
+            pinned_at: Set(new.pinned_host_key.as_ref().map(|_| now)),
+            pinned_host_key: Set(new.pinned_host_key),
+            created_at: Set(now),
+            updated_at: Set(now),
+            ..Default::default()
+        };
+        Ok(row.insert(self.0.conn()).await?)
+    }
+
+    /// Writes every column of a row that [`Self::find_for_update`] gave.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] as in [`Self::create`].
+    pub async fn save(&self, row: table::Model) -> Result<table::Model, StoreError> {
+        Ok(row.into_active_model().reset_all().update(self.0.conn()).await?)
+    }
+
+    /// Tasks (not deleted) that use it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn tasks_using(&self, id: RemoteServerId) -> Result<Vec<backup_tasks::Model>, StoreError> {
+        Ok(backup_tasks::Entity::find()
+            .filter(backup_tasks::Column::TeamId.eq(self.0.team_id().0))
+            .filter(backup_tasks::Column::RemoteServerId.eq(id.0))
+            .filter(backup_tasks::Column::DeletedAt.is_null())
+            .all(self.0.conn())
+            .await?)
+    }
+}

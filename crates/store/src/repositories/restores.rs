@@ -1,0 +1,136 @@
+//! `restores`, the side of those who ask: create, look, cancel. What a worker writes stands in `restore_execution`.
+
+use super::{Listed, PageRequest, handle, list};
+use crate::StoreError;
+use crate::repositories::backup_runs::UNFINISHED;
+use chrono::{DateTime, Utc};
+use holdfast_domain::ids::{BackupCopyId, BackupId, RemoteServerId, RestoreId, UserId};
+use holdfast_domain::restore::RestoreSpec;
+use holdfast_entity::restores as table;
+use sea_orm::sea_query::{CaseStatement, Expr};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, QueryFilter};
+use uuid::Uuid;
+
+handle! {
+    /// The team's restores.
+    Restores, restores
+}
+
+/// A restore to be queued.
+#[derive(Clone)]
+pub struct NewRestore {
+    /// Who asks.
+    pub user_id: Option<UserId>,
+    /// What is given back.
+    pub backup_id: BackupId,
+    /// From which copy; none = the worker chooses.
+    pub backup_copy_id: Option<BackupCopyId>,
+    /// To which server.
+    pub remote_server_id: RemoteServerId,
+    /// What to do there.
+    pub spec: RestoreSpec,
+    /// What the sealed column is bound to.
+    pub seal_id: Uuid,
+    /// Sealed password of the backup, where one was given.
+    pub sealed_password: Option<Vec<u8>>,
+}
+
+/// Which restores are wanted; everything given must match.
+#[derive(Clone, Debug, Default)]
+pub struct RestoreFilter {
+    /// Of this backup.
+    pub backup_id: Option<i64>,
+    /// In this state.
+    pub status: Option<String>,
+}
+
+impl Restores<'_> {
+    fn select(&self) -> sea_orm::Select<table::Entity> {
+        table::Entity::find().filter(table::Column::TeamId.eq(self.0.team_id().0))
+    }
+
+    /// A page of them.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, page: PageRequest, filter: &RestoreFilter) -> Result<Listed<table::Model>, StoreError> {
+        let mut select = self.select();
+        if let Some(backup) = filter.backup_id {
+            select = select.filter(table::Column::BackupId.eq(backup));
+        }
+        if let Some(status) = &filter.status {
+            select = select.filter(table::Column::Status.eq(status));
+        }
+        list(select, table::Column::Id, page, self.0.conn()).await
+    }
+
+    /// One.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find(&self, id: RestoreId) -> Result<Option<table::Model>, StoreError> {
+        Ok(self.select().filter(table::Column::Id.eq(id.0)).one(self.0.conn()).await?)
+    }
+
+    /// Queues a restore. The caller enqueues its job in the same transaction.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn create_queued(&self, new: NewRestore, now: DateTime<Utc>) -> Result<table::Model, StoreError> {
+        let spec = serde_json::to_value(&new.spec).map_err(|e| StoreError::Inconsistent {
+            table: "restores",
+            id: "new".to_owned(),
+            problem: e.to_string(),
+        })?;
+        let row = table::ActiveModel {
+            team_id: Set(self.0.team_id().0),
+            user_id: Set(new.user_id.map(|u| u.0)),
+            backup_id: Set(new.backup_id.0),
+            backup_copy_id: Set(new.backup_copy_id.map(|c| c.0)),
+            remote_server_id: Set(new.remote_server_id.0),
+            spec: Set(spec),
+            seal_id: Set(new.seal_id),
+            sealed_password: Set(new.sealed_password),
+            created_at: Set(now),
+            ..Default::default()
+        };
+        Ok(row.insert(self.0.conn()).await?)
+    }
+
+    /// Asks an unfinished restore to stop; one that no worker has is over at once. Returns the row as it then is; none
+    /// when there is no such restore.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn request_cancel(&self, id: RestoreId, now: DateTime<Utc>) -> Result<Option<table::Model>, StoreError> {
+        let queued = || Expr::col(table::Column::Status).eq("queued");
+        let at_once = |then: Expr, column: table::Column| {
+            Expr::Case(Box::new(CaseStatement::new().case(queued(), then).finally(Expr::col(column))))
+        };
+        let changed = table::Entity::update_many()
+            .col_expr(table::Column::CancelRequestedAt, Expr::value(now))
+            .col_expr(table::Column::CompletedAt, at_once(Expr::value(now), table::Column::CompletedAt))
+            .col_expr(table::Column::ErrorCode, at_once(Expr::value("cancelled"), table::Column::ErrorCode))
+            .col_expr(
+                table::Column::ErrorMessage,
+                at_once(Expr::value("It was cancelled before it started."), table::Column::ErrorMessage),
+            )
+            // Nothing of a restore that was never claimed can be alive anywhere.
+            .col_expr(
+                table::Column::ProcessTerminated,
+                Expr::Case(Box::new(
+                    CaseStatement::new()
+                        .case(queued().and(Expr::col(table::Column::Attempts).eq(0)), Expr::value(true))
+                        .finally(Expr::col(table::Column::ProcessTerminated)),
+                )),
+            )
+            .col_expr(table::Column::Status, at_once(Expr::value("cancelled"), table::Column::Status))
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::Id.eq(id.0))
+            .filter(table::Column::Status.is_in(UNFINISHED))
+            .exec(self.0.conn())
+            .await?;
+        tracing::debug!(restore = %id, rows = changed.rows_affected, "cancel requested");
+        self.find(id).await
+    }
+}
