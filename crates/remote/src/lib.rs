@@ -1,1 +1,23 @@
-//! SSH: connect, pin host keys, run constant programs
+//! SSH: connect, pin host keys, run constant programs.
+//!
+//! What goes into an `exec` request is one compile-time constant; everything variable travels on standard input. A stream
+//! has ended well only if its program's own exit status arrived. Nothing here may use `into_stream()` for payload, open a
+//! second data channel on a connection, or authenticate before the host key was judged: each was seen to lose data or
+//! secrets.
+
+mod client;
+mod failure;
+mod host_key;
+mod link;
+mod peer;
+mod program;
+mod pump;
+mod running;
+mod session;
+mod termination;
+
+pub use host_key::{HostKeyFingerprint, fingerprint, public_line};
+pub use peer::{Credential, HostKeyExpectation, Peer};
+pub use running::{Event, Running};
+pub use session::{ConnectError, Session, Timing};
+pub use termination::{RemoteProcess, Termination};

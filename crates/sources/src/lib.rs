@@ -1,1 +1,11 @@
-//! What a task reads: one file a source
+//! What a task reads: one file a source, each with the same four questions: what it needs on the server, how it is read,
+//! how we know that it ended well, how it is put back.
+//!
+//! A source never says that it ended before its program's own exit status arrived and every warning line was judged.
+
+pub mod files;
+pub mod files_restore;
+pub mod probe;
+mod report;
+
+pub use report::SourceReport;
