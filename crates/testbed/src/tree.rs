@@ -146,8 +146,8 @@ impl Maker<'_> {
     fn ordinary_files(&mut self) -> Result<()> {
         let mut buffer = Vec::new();
         for (number, size) in sizes(&mut self.numbers, self.spec).into_iter().enumerate() {
-            // Three of eight bytes are noise; large files, which hold much of the tree, alternate by position.
-            let is_noise = if number < LARGE_SHARES.len() { number % 3 == 0 } else { self.numbers.below(20) < 7 };
+            // A third of all bytes is noise, so that zstd -3 halves the tree; large files alternate by position.
+            let is_noise = if number < LARGE_SHARES.len() { number % 3 == 0 } else { self.numbers.below(15) < 4 };
             let size = usize::try_from(size)?;
             if is_noise {
                 self.contents.noise(&mut self.numbers, size, &mut buffer);
