@@ -1,63 +1,59 @@
-//! Secrets of tickets: what the api sends to a worker's data plane once. Only the SHA-256 is stored, so that a copy
-//! of the database opens nothing.
+//! Secrets of tickets (api → data plane) and of the one-time setup link. As with tokens the database holds hashes only.
 
+use crate::one_time::{OneTimeSecret, SecretHash};
 use rand::CryptoRng;
-use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
-/// 256 bits: not to be guessed within the minute that a ticket lives.
-const SECRET_BYTES: usize = 32;
+macro_rules! one_time {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $name(OneTimeSecret);
 
-/// The text is no ticket.
-#[derive(Debug, thiserror::Error)]
-#[error("not a ticket")]
-pub struct NotATicket;
+        impl $name {
+            /// A new one.
+            #[must_use]
+            pub fn generate(rng: &mut impl CryptoRng) -> Self {
+                Self(OneTimeSecret::generate($prefix, rng))
+            }
 
-/// A ticket's secret. It has no `Debug`: it opens one action of one team.
-pub struct TicketSecret(Zeroizing<[u8; SECRET_BYTES]>);
+            /// Reads one; none where the text cannot be one.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                OneTimeSecret::parse($prefix, text).map(Self)
+            }
 
-impl TicketSecret {
-    /// A new one from `rng`.
-    pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        let mut bytes = Zeroizing::new([0u8; SECRET_BYTES]);
-        rng.fill_bytes(bytes.as_mut());
-        Self(bytes)
-    }
+            /// What the database holds.
+            #[must_use]
+            pub fn hash(&self) -> SecretHash {
+                self.0.hash()
+            }
 
-    /// Reads the header's form.
-    ///
-    /// # Errors
-    /// It is not 64 hexadecimal digits.
-    pub fn from_wire(text: &str) -> Result<Self, NotATicket> {
-        let mut bytes = Zeroizing::new([0u8; SECRET_BYTES]);
-        hex::decode_to_slice(text, bytes.as_mut()).map_err(|_| NotATicket)?;
-        Ok(Self(bytes))
-    }
+            /// The text, to be sent once.
+            #[must_use]
+            pub fn expose(&self) -> &str {
+                self.0.expose()
+            }
+        }
+    )+};
+}
 
-    /// The header's form.
-    #[must_use]
-    pub fn to_wire(&self) -> Zeroizing<String> {
-        Zeroizing::new(hex::encode(self.0.as_ref()))
-    }
-
-    /// What is stored.
-    #[must_use]
-    pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.0.as_ref()).into()
-    }
+one_time! {
+    /// Lets the api ask one thing of a worker's data plane, once.
+    TicketSecret = "hft_",
+    /// Lets whoever sees the console make the first user, once.
+    SetupSecret = "hfs_",
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::{SeedableRng, rngs::StdRng};
 
     #[test]
-    fn the_header_carries_the_secret_and_the_database_does_not() {
-        let secret = TicketSecret::generate(&mut rand::rng());
-        let wire = secret.to_wire();
-        assert_eq!(TicketSecret::from_wire(&wire).map(|s| s.hash()).ok(), Some(secret.hash()));
-        assert!(!wire.contains(&hex::encode(secret.hash())));
-        assert!(TicketSecret::from_wire("abc").is_err());
-        assert!(TicketSecret::from_wire(&"é".repeat(32)).is_err());
+    fn a_ticket_is_no_setup_link() {
+        let ticket = TicketSecret::generate(&mut StdRng::seed_from_u64(1));
+        assert_eq!(TicketSecret::parse(ticket.expose()).unwrap().hash(), ticket.hash());
+        assert!(SetupSecret::parse(ticket.expose()).is_none());
+        assert!(TicketSecret::parse(&ticket.expose()[..20]).is_none());
     }
 }
