@@ -2,6 +2,7 @@
 //! leaves nothing running or on disk when its handle is dropped or its process is killed. Nothing here may touch a
 //! server, a port or a folder that it did not make itself.
 
+pub mod client;
 pub mod compare;
 pub mod postgres;
 pub mod tree;
