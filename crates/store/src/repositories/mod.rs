@@ -95,7 +95,9 @@ mod tests {
         assert_eq!(super::contains_pattern(r"50%_a\b"), r"%50\%\_a\\b%");
     }
 }
+pub mod run_commit;
 pub mod run_execution;
 pub mod run_inputs;
+pub mod run_leftovers;
 pub mod run_log;
 pub mod workers;

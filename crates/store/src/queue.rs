@@ -1,0 +1,101 @@
+//! Puts items on the queue, in the transaction that makes them necessary. A job carries ids alone: the rows are the
+//! truth and a job is a nudge, which the queue may deliver more than once. Nothing here may carry a secret or a name.
+//!
+//! The row is written here and not by the queue library, because sea-orm's transaction cannot be handed to it. A test
+//! compares what this writes with what the library writes; the library's trigger on the table notifies the workers.
+
+use crate::{StoreError, TeamTx};
+use holdfast_domain::ids::{BackupRunId, RestoreId};
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
+use serde::{Deserialize, Serialize};
+
+/// Queue of [`ExecuteRun`].
+pub const EXECUTE_RUN: &str = "execute_run";
+/// Queue of [`ExecuteRestore`].
+pub const EXECUTE_RESTORE: &str = "execute_restore";
+
+/// What the library writes for a job that says nothing about it. We never let it retry: a handler always returns Ok.
+const LIBRARY_MAX_ATTEMPTS: i32 = 25;
+
+/// Payload of a job that executes a backup run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecuteRun {
+    /// Which.
+    pub backup_run_id: BackupRunId,
+}
+
+/// Payload of a job that executes a restore.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecuteRestore {
+    /// Which.
+    pub restore_id: RestoreId,
+}
+
+/// An item of the queue: what to execute, and which attempt it would be (1 = the first).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Job {
+    /// A backup run.
+    ExecuteRun(BackupRunId, i32),
+    /// A restore.
+    ExecuteRestore(RestoreId, i32),
+}
+
+/// When a job may be delivered, and what else makes its key its own.
+#[derive(Clone, Copy, Debug, Default)]
+struct Delivery {
+    delay_secs: f64,
+    /// Tells a reconciler's repeated nudges apart.
+    nudge: Option<i64>,
+}
+
+/// Enqueues `job` at once. An equal job (same id, same attempt) that is or was on the queue makes this do nothing.
+///
+/// # Errors
+/// The database failed.
+pub async fn enqueue(tx: &TeamTx, job: Job) -> Result<(), StoreError> {
+    insert(tx, job, Delivery::default()).await
+}
+
+/// Enqueues `job` so that it is delivered `delay_secs` from now (to the second, rounded up).
+///
+/// # Errors
+/// The database failed.
+pub async fn enqueue_after(tx: &TeamTx, job: Job, delay_secs: f64) -> Result<(), StoreError> {
+    insert(tx, job, Delivery { delay_secs, nudge: None }).await
+}
+
+/// Enqueues `job` again although the same attempt was delivered before; `bucket` bounds it to one job per value.
+///
+/// # Errors
+/// The database failed.
+pub async fn nudge(tx: &TeamTx, job: Job, bucket: i64) -> Result<(), StoreError> {
+    insert(tx, job, Delivery { delay_secs: 0.0, nudge: Some(bucket) }).await
+}
+
+async fn insert(tx: &TeamTx, job: Job, delivery: Delivery) -> Result<(), StoreError> {
+    let (queue, id, attempt, payload) = match job {
+        Job::ExecuteRun(id, attempt) => {
+            (EXECUTE_RUN, id.0, attempt, serde_json::to_vec(&ExecuteRun { backup_run_id: id }))
+        }
+        Job::ExecuteRestore(id, attempt) => {
+            (EXECUTE_RESTORE, id.0, attempt, serde_json::to_vec(&ExecuteRestore { restore_id: id }))
+        }
+    };
+    let payload = payload.expect("a struct of one integer serialises");
+    let mut key = format!("{id}:{attempt}");
+    if let Some(bucket) = delivery.nudge {
+        key.push_str(&format!(":{bucket}"));
+    }
+    // Whole seconds, as the library writes them. `floor` for "now": the trigger only notifies when `run_at <= now()`.
+    let insert = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "INSERT INTO apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at, priority, metadata, idempotency_key)
+         VALUES (apalis.generate_ulid(), $1, $2, 'Pending', 0, $3,
+                 to_timestamp(CASE WHEN $4 > 0 THEN ceil(extract(epoch FROM now()) + $4) ELSE floor(extract(epoch FROM now())) END),
+                 0, ''::hstore, $5)
+         ON CONFLICT (job_type, idempotency_key) DO NOTHING",
+        [queue.into(), payload.into(), LIBRARY_MAX_ATTEMPTS.into(), delivery.delay_secs.into(), key.into()],
+    );
+    tx.conn().execute_raw(insert).await?;
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! Objects that ended attempts may have left at a destination. Found by record; an attempt that may still commit is
+//! never among them, even when its lease is over: its epoch must be raised or its run ended first.
+
+use crate::{StoreError, TeamTx, rows};
+use holdfast_domain::ids::BackupRunId;
+use sea_orm::{DbBackend, FromQueryResult, Statement};
+
+impl TeamTx {
+    /// Recorded objects of `run` that no attempt can commit any more.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn run_leftovers(&self, run: BackupRunId) -> Result<Vec<rows::backup_run_objects::Model>, StoreError> {
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT o.* FROM backup_run_objects o JOIN backup_runs r ON r.id = o.backup_run_id
+             WHERE r.id = $1 AND o.state = 'writing'
+               AND (o.epoch < r.epoch OR r.status NOT IN ('running', 'verifying'))
+             ORDER BY o.id",
+            [run.0.into()],
+        );
+        Ok(rows::backup_run_objects::Model::find_by_statement(statement).all(self.conn()).await?)
+    }
+
+    /// Notes that a recorded object is gone from its destination.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn mark_object_removed(&self, object_id: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE backup_run_objects SET state = 'removed' WHERE id = $1 AND state = 'writing'";
+        self.change(sql, [object_id.into()]).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! Rows with sealed columns, for the worker, which alone can open them. Nothing here opens anything.
+
+use crate::{StoreError, TeamTx, rows};
+use holdfast_domain::ids::{BackupDestinationId, BackupTaskId, RemoteServerId};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+
+/// What a key of a team is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPurpose {
+    /// Logging in to servers.
+    Ssh,
+    /// Encrypting backups.
+    Age,
+    /// Authenticating manifests.
+    Mac,
+}
+
+impl KeyPurpose {
+    /// The stored form.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ssh => "ssh",
+            Self::Age => "age",
+            Self::Mac => "mac",
+        }
+    }
+}
+
+/// One team's rows that carry sealed columns. Deleted ones are found too: the caller decides.
+pub struct Sealed<'a> {
+    tx: &'a TeamTx,
+}
+
+impl TeamTx {
+    /// Rows with sealed columns.
+    #[must_use]
+    pub fn sealed(&self) -> Sealed<'_> {
+        Sealed { tx: self }
+    }
+}
+
+impl Sealed<'_> {
+    /// The team's key: that `version`, or the newest.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn team_key(
+        &self,
+        purpose: KeyPurpose,
+        version: Option<i32>,
+    ) -> Result<Option<rows::team_keys::Model>, StoreError> {
+        use rows::team_keys::{Column, Entity};
+        let mut query = Entity::find().filter(Column::Purpose.eq(purpose.as_str()));
+        if let Some(version) = version {
+            query = query.filter(Column::Version.eq(version));
+        }
+        Ok(query.order_by_desc(Column::Version).one(self.tx.conn()).await?)
+    }
+
+    /// Every version of the team's key, the newest first: an old backup needs the key of its time.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn team_keys(&self, purpose: KeyPurpose) -> Result<Vec<rows::team_keys::Model>, StoreError> {
+        use rows::team_keys::{Column, Entity};
+        let query = Entity::find().filter(Column::Purpose.eq(purpose.as_str())).order_by_desc(Column::Version);
+        Ok(query.all(self.tx.conn()).await?)
+    }
+
+    /// A server.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn server(&self, id: RemoteServerId) -> Result<Option<rows::remote_servers::Model>, StoreError> {
+        Ok(rows::remote_servers::Entity::find_by_id(id.0).one(self.tx.conn()).await?)
+    }
+
+    /// A task.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn task(&self, id: BackupTaskId) -> Result<Option<rows::backup_tasks::Model>, StoreError> {
+        Ok(rows::backup_tasks::Entity::find_by_id(id.0).one(self.tx.conn()).await?)
+    }
+
+    /// A destination.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn destination(
+        &self,
+        id: BackupDestinationId,
+    ) -> Result<Option<rows::backup_destinations::Model>, StoreError> {
+        Ok(rows::backup_destinations::Entity::find_by_id(id.0).one(self.tx.conn()).await?)
+    }
+
+    /// Notes in which store a local destination lives, once: the first worker that writes there decides.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn bind_store(&self, id: BackupDestinationId, store_id: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE backup_destinations SET store_id = $2 WHERE id = $1 AND store_id IS NULL";
+        self.tx.change(sql, [id.0.into(), store_id.into()]).await?;
+        Ok(())
+    }
+
+    /// The team's own row.
+    ///
+    /// # Errors
+    /// The database failed, or the team is gone.
+    pub async fn team(&self) -> Result<rows::teams::Model, StoreError> {
+        let team_id = self.tx.team_id();
+        rows::teams::Entity::find_by_id(team_id.0).one(self.tx.conn()).await?.ok_or_else(|| StoreError::Inconsistent {
+            table: "teams",
+            id: team_id.to_string(),
+            problem: "the row is gone".to_owned(),
+        })
+    }
+}

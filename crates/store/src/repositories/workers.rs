@@ -1,0 +1,81 @@
+//! Workers alive: how the api finds one. No tenant's rows, so no team is needed.
+
+use crate::{Store, StoreError, rows};
+use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
+
+/// A row older than this is of a worker that did not say goodbye.
+const FORGOTTEN_AFTER_SECS: f64 = 3600.0;
+
+/// What a worker says of itself.
+#[derive(Clone, Debug)]
+pub struct WorkerState<'a> {
+    /// Unique to the process start.
+    pub name: &'a str,
+    /// The product's version.
+    pub version: &'a str,
+    /// Where its data plane listens, as the api reaches it.
+    pub data_plane_url: &'a str,
+    /// Stores it holds.
+    pub store_ids: &'a [String],
+    /// Jobs it works on.
+    pub running: i32,
+    /// Jobs it can work on at once.
+    pub capacity: i32,
+}
+
+impl Store {
+    /// Says that a worker is alive, and what it holds.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn worker_seen(&self, worker: &WorkerState<'_>) -> Result<(), StoreError> {
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "INSERT INTO workers (name, version, data_plane_url, store_ids, running, capacity)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (name) DO UPDATE SET seen_at = now(), store_ids = excluded.store_ids, running = excluded.running,
+                                              data_plane_url = excluded.data_plane_url, capacity = excluded.capacity",
+            [
+                worker.name.into(),
+                worker.version.into(),
+                worker.data_plane_url.into(),
+                worker.store_ids.to_vec().into(),
+                worker.running.into(),
+                worker.capacity.into(),
+            ],
+        );
+        self.db().execute_raw(statement).await?;
+        Ok(())
+    }
+
+    /// Forgets a worker that ends.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn worker_gone(&self, name: &str) -> Result<(), StoreError> {
+        rows::workers::Entity::delete_by_id(name.to_owned()).exec(self.db()).await?;
+        Ok(())
+    }
+
+    /// Forgets workers that died without saying so, and the queue library's rows that nobody needs any more.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn purge_workers_and_jobs(&self) -> Result<(), StoreError> {
+        let dead = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "DELETE FROM workers WHERE seen_at < now() - make_interval(secs => $1)",
+            [FORGOTTEN_AFTER_SECS.into()],
+        );
+        self.db().execute_raw(dead).await?;
+        // Runs are the truth, so a finished job is only noise; its key may be used again after a day.
+        for sql in [
+            "DELETE FROM apalis.jobs WHERE status IN ('Done', 'Killed') AND done_at < now() - interval '1 day'",
+            "DELETE FROM apalis.workers w WHERE last_seen < now() - interval '1 day'
+               AND NOT EXISTS (SELECT 1 FROM apalis.jobs j WHERE j.lock_by = w.id)",
+        ] {
+            self.db().execute_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! Work on runs before a team is known: claims, strays, leftovers, due tasks. The SECURITY DEFINER functions of the
+//! schema, one Rust function each; each returns ids, and what the next step needs to act for that team.
+
+use crate::{Access, Store, StoreError, TeamTx};
+use chrono::{DateTime, Utc};
+use holdfast_domain::ids::{BackupRunId, BackupTaskId, RestoreId, TeamId};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TransactionTrait, Value};
+
+/// What a claim won.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClaimedRun {
+    /// Whose it is.
+    pub team_id: TeamId,
+    /// The right to write, until another claim raises it.
+    pub epoch: i32,
+    /// Counted before any work, from 1.
+    pub attempt: i32,
+}
+
+/// An unfinished run or restore that nobody works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stray<Id> {
+    /// Whose.
+    pub team_id: TeamId,
+    /// Which.
+    pub id: Id,
+    /// Its epoch when it was found.
+    pub epoch: i32,
+    /// What to do with it.
+    pub verdict: Verdict,
+}
+
+/// What to do with a stray.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Put it on the queue again.
+    Nudge,
+    /// Its attempts are used up: end it as failed.
+    Abandon,
+    /// Somebody asked for its end.
+    Cancel,
+}
+
+/// What strays are.
+#[derive(Clone, Copy, Debug)]
+pub struct StrayRule {
+    /// Attempts a run may have.
+    pub max_attempts: i32,
+    /// A queued run is a stray when it could have been claimed this long ago.
+    pub queued_secs: f64,
+    /// How many to return.
+    pub at_most: i32,
+}
+
+/// A due task, locked against other schedulers until its transaction ends.
+pub struct DueTask {
+    /// The task's team's transaction; dropping it leaves the task due.
+    pub tx: TeamTx,
+    /// The task.
+    pub task_id: BackupTaskId,
+    /// The database's clock.
+    pub now: DateTime<Utc>,
+}
+
+impl Store {
+    /// Claims a run: raises its epoch and counts the attempt. `None`: over, not due, cancelled, out of attempts, or
+    /// somebody else's.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn claim_run(
+        &self,
+        id: BackupRunId,
+        owner: &str,
+        lease_secs: f64,
+        max_attempts: i32,
+    ) -> Result<Option<ClaimedRun>, StoreError> {
+        let sql = "SELECT team_id, epoch, attempt FROM claim_backup_run($1, $2, $3, $4)";
+        let values = [id.0.into(), owner.into(), lease_secs.into(), max_attempts.into()];
+        let Some(row) = self.db().query_one_raw(statement(sql, values)).await? else {
+            return Ok(None);
+        };
+        Ok(Some(ClaimedRun {
+            team_id: TeamId(row.try_get("", "team_id")?),
+            epoch: row.try_get("", "epoch")?,
+            attempt: row.try_get("", "attempt")?,
+        }))
+    }
+
+    /// Runs that nobody works on.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn stray_runs(&self, rule: StrayRule) -> Result<Vec<Stray<BackupRunId>>, StoreError> {
+        let sql = "SELECT team_id, backup_run_id AS id, epoch, verdict FROM stray_backup_runs($1, $2, $3)";
+        self.strays(sql, rule, BackupRunId).await
+    }
+
+    /// Restores that nobody works on.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn stray_restores(&self, rule: StrayRule) -> Result<Vec<Stray<RestoreId>>, StoreError> {
+        let sql = "SELECT team_id, restore_id AS id, epoch, verdict FROM stray_restores($1, $2, $3)";
+        self.strays(sql, rule, RestoreId).await
+    }
+
+    async fn strays<Id>(
+        &self,
+        sql: &'static str,
+        rule: StrayRule,
+        id: fn(i64) -> Id,
+    ) -> Result<Vec<Stray<Id>>, StoreError> {
+        let values = [rule.max_attempts.into(), rule.queued_secs.into(), rule.at_most.into()];
+        let rows = self.db().query_all_raw(statement(sql, values)).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Stray {
+                    team_id: TeamId(row.try_get("", "team_id")?),
+                    id: id(row.try_get("", "id")?),
+                    epoch: row.try_get("", "epoch")?,
+                    verdict: verdict(row)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Runs with recorded objects of ended attempts.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn runs_with_leftovers(&self, at_most: i32) -> Result<Vec<(TeamId, BackupRunId)>, StoreError> {
+        let sql = "SELECT team_id, backup_run_id FROM runs_with_leftovers($1)";
+        let rows = self.db().query_all_raw(statement(sql, [at_most.into()])).await?;
+        rows.iter()
+            .map(|row| {
+                Ok((TeamId(row.try_get("", "team_id")?), BackupRunId(row.try_get("", "backup_run_id")?)))
+            })
+            .collect()
+    }
+
+    /// Locks the task that has been due longest, if no other scheduler has it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn lock_due_task(&self) -> Result<Option<DueTask>, StoreError> {
+        let txn = self.db().begin().await?;
+        let sql = "SELECT team_id, backup_task_id, now() AS now FROM due_backup_tasks(1)";
+        let Some(row) = txn.query_one_raw(statement(sql, [])).await? else {
+            return Ok(None);
+        };
+        let team_id = TeamId(row.try_get("", "team_id")?);
+        let task_id = BackupTaskId(row.try_get("", "backup_task_id")?);
+        let now = row.try_get("", "now")?;
+        let tx = TeamTx::enter(txn, Access::system(team_id, "schedule")).await?;
+        Ok(Some(DueTask { tx, task_id, now }))
+    }
+}
+
+fn statement<const N: usize>(sql: &'static str, values: [Value; N]) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+}
+
+fn verdict(row: &QueryResult) -> Result<Verdict, StoreError> {
+    let text: String = row.try_get("", "verdict")?;
+    match text.as_str() {
+        "nudge" => Ok(Verdict::Nudge),
+        "abandon" => Ok(Verdict::Abandon),
+        "cancel" => Ok(Verdict::Cancel),
+        other => Err(StoreError::Inconsistent {
+            table: "backup_runs",
+            id: "(function)".to_owned(),
+            problem: format!("unknown verdict {other:?}"),
+        }),
+    }
+}
