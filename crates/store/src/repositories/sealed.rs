@@ -2,30 +2,8 @@
 
 use crate::{StoreError, TeamTx, rows};
 use holdfast_domain::ids::{BackupDestinationId, BackupTaskId, RemoteServerId};
+use holdfast_vault::team_keys::TeamKeyPurpose;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
-
-/// What a key of a team is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyPurpose {
-    /// Logging in to servers.
-    Ssh,
-    /// Encrypting backups.
-    Age,
-    /// Authenticating manifests.
-    Mac,
-}
-
-impl KeyPurpose {
-    /// The stored form.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ssh => "ssh",
-            Self::Age => "age",
-            Self::Mac => "mac",
-        }
-    }
-}
 
 /// One team's rows that carry sealed columns. Deleted ones are found too: the caller decides.
 pub struct Sealed<'a> {
@@ -47,7 +25,7 @@ impl Sealed<'_> {
     /// The database failed.
     pub async fn team_key(
         &self,
-        purpose: KeyPurpose,
+        purpose: TeamKeyPurpose,
         version: Option<i32>,
     ) -> Result<Option<rows::team_keys::Model>, StoreError> {
         use rows::team_keys::{Column, Entity};
@@ -62,7 +40,7 @@ impl Sealed<'_> {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn team_keys(&self, purpose: KeyPurpose) -> Result<Vec<rows::team_keys::Model>, StoreError> {
+    pub async fn team_keys(&self, purpose: TeamKeyPurpose) -> Result<Vec<rows::team_keys::Model>, StoreError> {
         use rows::team_keys::{Column, Entity};
         let query = Entity::find().filter(Column::Purpose.eq(purpose.as_str())).order_by_desc(Column::Version);
         Ok(query.all(self.tx.conn()).await?)
