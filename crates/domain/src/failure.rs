@@ -118,6 +118,8 @@ failure_codes! {
     WrongPassword = "wrong_password", retry = false, "Give the password that the task had when the backup was made.";
     /// Only the team's own keys open it.
     RecipientsOnly = "recipients_only", retry = false, "Only the holders of its recipients' keys can read this backup: download it as stored and open it with `age`.";
+    /// A wanted path is not in the backup.
+    PathNotInBackup = "path_not_in_backup", retry = false, "Nothing was restored. Look the paths up with `GET /api/backups/{id}/files`.";
     /// The target exists and may not be changed.
     TargetExists = "target_exists", retry = false, "Choose a path that does not exist, or say what to do with what exists (`existing`) and `confirm` it.";
     /// The target cannot be written.

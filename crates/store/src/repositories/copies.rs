@@ -2,8 +2,9 @@
 //! A copy that is not committed is never returned, and an object is found by record alone.
 
 use crate::{StoreError, TeamTx, rows};
+use holdfast_domain::Failure;
 use holdfast_domain::ids::BackupId;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, Statement};
 
 /// A backup as recorded.
 #[derive(Clone, Debug)]
@@ -52,6 +53,7 @@ impl Copies<'_> {
     pub async fn of(&self, id: BackupId) -> Result<Option<BackupToRead>, StoreError> {
         let conn = self.tx.conn();
         let Some(backup) = rows::backups::Entity::find_by_id(id.0)
+            .filter(rows::backups::Column::TeamId.eq(self.tx.team_id().0))
             .filter(rows::backups::Column::DeletedAt.is_null())
             .one(conn)
             .await?
@@ -76,9 +78,30 @@ impl Copies<'_> {
         Ok(Some(BackupToRead { backup, team_uuid: team.uuid, task, streams, copies }))
     }
 
+    /// Notes on a copy why it could not be read, for whoever looks at the backup; it stays committed, because another
+    /// reading may end better.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn note_unreadable(&self, copy_id: i64, failure: &Failure) -> Result<(), StoreError> {
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "UPDATE backup_copies SET error_code = $3, error_message = $4 WHERE id = $1 AND team_id = $2",
+            [
+                copy_id.into(),
+                self.tx.team_id().0.into(),
+                failure.code.as_str().into(),
+                failure.to_string().into(),
+            ],
+        );
+        self.tx.conn().execute_raw(statement).await?;
+        Ok(())
+    }
+
     async fn committed(&self, id: BackupId) -> Result<Vec<CopyToRead>, StoreError> {
         let conn = self.tx.conn();
         let mut copies = rows::backup_copies::Entity::find()
+            .filter(rows::backup_copies::Column::TeamId.eq(self.tx.team_id().0))
             .filter(rows::backup_copies::Column::BackupId.eq(id.0))
             .filter(rows::backup_copies::Column::State.eq("committed"))
             .order_by_asc(rows::backup_copies::Column::Id)

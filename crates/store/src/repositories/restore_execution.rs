@@ -7,7 +7,7 @@ use holdfast_domain::progress::Progress;
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::warning::Warnings;
 use holdfast_domain::{Failure, Step};
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement, Value};
 
 /// What a claim won.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,17 +18,6 @@ pub struct ClaimedRestore {
     pub epoch: i32,
     /// Counted before any work, from 1.
     pub attempt: i32,
-}
-
-/// What a heartbeat found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestoreLease {
-    /// Still ours.
-    Held,
-    /// Still ours, and somebody asked it to stop.
-    CancelRequested,
-    /// Another worker's, or over: stop at once and write nothing.
-    Lost,
 }
 
 /// How an attempt ended.
@@ -98,30 +87,28 @@ impl RestoreExecution<'_> {
     /// # Errors
     /// The database failed.
     pub async fn load(&self) -> Result<Option<rows::restores::Model>, StoreError> {
-        let row = rows::restores::Entity::find_by_id(self.id.0).one(self.tx.conn()).await?;
-        Ok(row.filter(|r| r.epoch == self.epoch && matches!(r.status.as_str(), "running" | "verifying")))
+        let row = rows::restores::Entity::find_by_id(self.id.0)
+            .filter(rows::restores::Column::TeamId.eq(self.tx.team_id().0))
+            .filter(rows::restores::Column::Epoch.eq(self.epoch))
+            .filter(rows::restores::Column::Status.is_in(["running", "verifying"]));
+        Ok(row.one(self.tx.conn()).await?)
     }
 
-    /// Prolongs the lease and notes how far it is.
+    /// Notes how far it is; `false` when the lease is lost. The lease itself is kept by [`crate::lease`].
     ///
     /// # Errors
-    /// The database failed; the lease may still be ours, so the caller tries again until it would have run out.
-    pub async fn heartbeat(&self, lease_secs: f64, progress: &Progress) -> Result<RestoreLease, StoreError> {
-        let row = self
+    /// The database failed.
+    pub async fn note_progress(&self, progress: &Progress) -> Result<bool, StoreError> {
+        let done = self
             .tx
             .conn()
-            .query_one_raw(self.statement(
-                "UPDATE restores SET lease_until = now() + make_interval(secs => $3), progress = $4
-                 WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying')
-                 RETURNING cancel_requested_at IS NOT NULL AS cancel",
-                [lease_secs.into(), json(progress)?],
+            .execute_raw(self.statement(
+                "UPDATE restores SET progress = $4
+                 WHERE id = $1 AND epoch = $2 AND team_id = $3 AND status IN ('running', 'verifying')",
+                [json(progress)?],
             ))
             .await?;
-        Ok(match row {
-            None => RestoreLease::Lost,
-            Some(row) if row.try_get("", "cancel")? => RestoreLease::CancelRequested,
-            Some(_) => RestoreLease::Held,
-        })
+        Ok(done.rows_affected() == 1)
     }
 
     /// Notes the step; `false` when the lease is lost.
@@ -133,8 +120,8 @@ impl RestoreExecution<'_> {
             .tx
             .conn()
             .execute_raw(self.statement(
-                "UPDATE restores SET status = $3, step = $4
-                 WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying')",
+                "UPDATE restores SET status = $4, step = $5
+                 WHERE id = $1 AND epoch = $2 AND team_id = $3 AND status IN ('running', 'verifying')",
                 [status.as_str().into(), step_name(step).into()],
             ))
             .await?;
@@ -150,8 +137,8 @@ impl RestoreExecution<'_> {
             .tx
             .conn()
             .execute_raw(self.statement(
-                "UPDATE restores SET backup_copy_id = $3
-                 WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying')",
+                "UPDATE restores SET backup_copy_id = $4
+                 WHERE id = $1 AND epoch = $2 AND team_id = $3 AND status IN ('running', 'verifying')",
                 [copy_id.into()],
             ))
             .await?;
@@ -170,12 +157,12 @@ impl RestoreExecution<'_> {
             .conn()
             .execute_raw(self.statement(
                 "UPDATE restores
-                 SET status = $3, error_code = $4, error_message = $5, warnings = $6, warning_count = $7,
-                     progress = $8, process_terminated = $9, owner = NULL, lease_until = NULL,
-                     step = CASE WHEN $3 = 'failed' THEN coalesce($10, step) END,
-                     completed_at = CASE WHEN $11 THEN now() END,
-                     not_before = CASE WHEN $11 THEN not_before ELSE now() + make_interval(secs => $12) END
-                 WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying')",
+                 SET status = $4, error_code = $5, error_message = $6, warnings = $7, warning_count = $8,
+                     progress = $9, process_terminated = $10, owner = NULL, lease_until = NULL,
+                     step = CASE WHEN $4 = 'failed' THEN coalesce($11, step) END,
+                     completed_at = CASE WHEN $12 THEN now() END,
+                     not_before = CASE WHEN $12 THEN not_before ELSE now() + make_interval(secs => $13) END
+                 WHERE id = $1 AND epoch = $2 AND team_id = $3 AND status IN ('running', 'verifying')",
                 [
                     ending.status.as_str().into(),
                     ending.failure.map(|f| f.code.as_str()).into(),
@@ -194,7 +181,7 @@ impl RestoreExecution<'_> {
     }
 
     fn statement<const N: usize>(&self, sql: &str, values: [Value; N]) -> Statement {
-        let mut all: Vec<Value> = vec![self.id.0.into(), self.epoch.into()];
+        let mut all: Vec<Value> = vec![self.id.0.into(), self.epoch.into(), self.tx.team_id().0.into()];
         all.extend(values);
         Statement::from_sql_and_values(DbBackend::Postgres, sql, all)
     }

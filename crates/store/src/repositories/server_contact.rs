@@ -3,7 +3,7 @@
 
 use crate::{StoreError, TeamTx, rows};
 use holdfast_domain::ids::RemoteServerId;
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement, Value};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement, Value};
 
 /// What a connection ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +49,10 @@ impl ServerContact<'_> {
     /// # Errors
     /// The database failed.
     pub async fn load(&self) -> Result<Option<rows::remote_servers::Model>, StoreError> {
-        let row = rows::remote_servers::Entity::find_by_id(self.id.0).one(self.tx.conn()).await?;
-        Ok(row.filter(|r| r.deleted_at.is_none()))
+        let row = rows::remote_servers::Entity::find_by_id(self.id.0)
+            .filter(rows::remote_servers::Column::TeamId.eq(self.tx.team_id().0))
+            .filter(rows::remote_servers::Column::DeletedAt.is_null());
+        Ok(row.one(self.tx.conn()).await?)
     }
 
     /// Notes a contact. A key other than the pinned one becomes *pending*, whatever the outcome.
@@ -59,11 +61,11 @@ impl ServerContact<'_> {
     /// The database failed.
     pub async fn record(&self, contact: &Contact<'_>) -> Result<(), StoreError> {
         let sql = "UPDATE remote_servers
-             SET connectivity = CASE $4 WHEN 'online' THEN 'online' WHEN 'offline' THEN 'offline' ELSE 'unknown' END,
-                 last_connected_at = CASE WHEN $4 = 'online' THEN now() ELSE last_connected_at END,
-                 pending_host_key = CASE WHEN $5::text IS NOT NULL AND $5 IS DISTINCT FROM pinned_host_key
-                                         THEN $5 ELSE pending_host_key END
-             WHERE id = $1 AND host = $2 AND port = $3 AND deleted_at IS NULL";
+             SET connectivity = CASE $5 WHEN 'online' THEN 'online' WHEN 'offline' THEN 'offline' ELSE 'unknown' END,
+                 last_connected_at = CASE WHEN $5 = 'online' THEN now() ELSE last_connected_at END,
+                 pending_host_key = CASE WHEN $6::text IS NOT NULL AND $6 IS DISTINCT FROM pinned_host_key
+                                         THEN $6 ELSE pending_host_key END
+             WHERE id = $1 AND team_id = $4 AND host = $2 AND port = $3 AND deleted_at IS NULL";
         let outcome = match contact.outcome {
             ContactOutcome::Online => "online",
             ContactOutcome::Offline => "offline",
@@ -83,17 +85,22 @@ impl ServerContact<'_> {
             return Ok(false);
         };
         let sql = "WITH pinned AS (
-                UPDATE remote_servers SET pinned_host_key = $4, pinned_at = now(), pending_host_key = NULL
-                WHERE id = $1 AND host = $2 AND port = $3 AND deleted_at IS NULL AND pinned_host_key IS NULL
+                UPDATE remote_servers SET pinned_host_key = $5, pinned_at = now(), pending_host_key = NULL
+                WHERE id = $1 AND team_id = $4 AND host = $2 AND port = $3 AND deleted_at IS NULL AND pinned_host_key IS NULL
                 RETURNING team_id, id)
              INSERT INTO audit_events (team_id, action, subject, details)
-             SELECT team_id, 'remote_server.host_key_trusted', 'remote_server:' || id, jsonb_build_object('host_key', $4::text)
+             SELECT team_id, 'remote_server.host_key_trusted', 'remote_server:' || id, jsonb_build_object('host_key', $5::text)
              FROM pinned";
         Ok(self.execute(sql, contact, &[key.into()]).await? == 1)
     }
 
     async fn execute(&self, sql: &str, contact: &Contact<'_>, rest: &[Value]) -> Result<u64, StoreError> {
-        let mut values: Vec<Value> = vec![self.id.0.into(), contact.host.into(), i32::from(contact.port).into()];
+        let mut values: Vec<Value> = vec![
+            self.id.0.into(),
+            contact.host.into(),
+            i32::from(contact.port).into(),
+            self.tx.team_id().0.into(),
+        ];
         values.extend_from_slice(rest);
         let done = self.tx.conn().execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
         Ok(done.rows_affected())

@@ -75,11 +75,11 @@ impl Tickets<'_> {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             "WITH wanted AS (
-                SELECT d.type, d.store_id FROM backup_destinations d WHERE d.id = $2
+                SELECT d.type, d.store_id FROM backup_destinations d WHERE d.id = $2 AND d.team_id = $5
                 UNION
                 SELECT d.type, d.store_id FROM backup_copies c
                 JOIN backup_destinations d ON d.id = c.backup_destination_id
-                WHERE c.backup_id = $3 AND c.state = 'committed')
+                WHERE c.backup_id = $3 AND c.team_id = $5 AND c.state = 'committed')
              SELECT w.* FROM workers w
              WHERE w.seen_at > now() - make_interval(secs => $1)
              ORDER BY EXISTS (SELECT 1 FROM wanted t
@@ -87,7 +87,13 @@ impl Tickets<'_> {
                                  OR (t.store_id IS NULL AND cardinality(w.store_ids) > 0)) DESC,
                       w.running::float8 / greatest(w.capacity, 1), random()
              LIMIT $4",
-            [WORKER_ALIVE_SECS.into(), destination.into(), backup.into(), CANDIDATES.into()],
+            [
+                WORKER_ALIVE_SECS.into(),
+                destination.into(),
+                backup.into(),
+                CANDIDATES.into(),
+                self.tx.team_id().0.into(),
+            ],
         );
         Ok(rows::workers::Model::find_by_statement(statement).all(self.tx.conn()).await?)
     }

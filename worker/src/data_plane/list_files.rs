@@ -1,0 +1,53 @@
+//! The entries of a backup directly below a folder, from the encrypted index. The archive itself is not read.
+
+use super::download::pick;
+use super::refusal::Refusal;
+use crate::context::WorkerContext;
+use crate::copy_reader;
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use holdfast_domain::ids::BackupId;
+use holdfast_pipeline::index;
+use holdfast_store::Access;
+use serde_json::json;
+
+/// Entries in one answer at most.
+const MAX_ENTRIES: u64 = 1000;
+
+/// Which entries.
+pub struct Page {
+    /// Stream name; none = the only one.
+    pub stream: Option<String>,
+    /// Folder; none = the top.
+    pub path: Option<String>,
+    /// Entries to skip.
+    pub offset: u64,
+    /// Entries to return.
+    pub limit: u64,
+}
+
+/// `{"entries":[…],"total":n,"offset":n,"stream":"tree"}`.
+///
+/// # Errors
+/// Unknown backup or stream, a stream without an index, no readable copy, no key that opens it.
+pub async fn list_files(
+    context: &WorkerContext,
+    access: &Access,
+    id: BackupId,
+    page: &Page,
+) -> Result<Response, Refusal> {
+    let backup = copy_reader::find(context, access, id).await?.ok_or_else(Refusal::not_found)?;
+    let key = copy_reader::decrypt_key(context, access, &backup, None).await?;
+    let copy = copy_reader::open_any(context, access, &backup, None).await?;
+    let stream = pick(&copy.manifest.streams, page.stream.as_deref())?;
+    let (reader, stored) = copy.index(stream).await?.ok_or_else(|| {
+        Refusal::new(StatusCode::CONFLICT, "no_index", "This stream has no list of files.")
+    })?;
+    let limit = page.limit.min(MAX_ENTRIES);
+    let listing = index::list(reader, key, stored, page.path.as_deref(), page.offset, limit).await?;
+    let body = json!({
+        "entries": listing.entries, "total": listing.total, "offset": page.offset, "stream": stream.name,
+    });
+    Ok(Json(body).into_response())
+}

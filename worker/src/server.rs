@@ -1,0 +1,54 @@
+//! Connecting to a server, and writing down what the connection taught. Every connection of this product to a tenant's
+//! server is made here: the row then always knows whether it is reachable and which key waits to be confirmed.
+
+use crate::context::WorkerContext;
+use holdfast_domain::ids::RemoteServerId;
+use holdfast_domain::{Failure, FailureCode, Step};
+use holdfast_remote::{ConnectError, HostKeyExpectation, Peer, Session};
+use holdfast_store::repositories::server_contact::{Contact, ContactOutcome};
+use holdfast_store::{Access, StoreError, rows};
+
+/// Connects to `row` as `peer` says, and records connectivity and host key.
+///
+/// # Errors
+/// Why there is no session.
+pub async fn connect(
+    context: &WorkerContext,
+    access: &Access,
+    row: &rows::remote_servers::Model,
+    peer: &Peer,
+) -> Result<Session, Failure> {
+    let connected = Session::connect(&context.egress, peer).await;
+    let (outcome, key) = match &connected {
+        Ok(session) => (ContactOutcome::Online, Some(session.host_key())),
+        Err(ConnectError { failure, presented_host_key }) => {
+            let outcome = match failure.code {
+                FailureCode::HostKeyUnconfirmed => ContactOutcome::KeyUnconfirmed,
+                _ => ContactOutcome::Offline,
+            };
+            (outcome, presented_host_key.as_deref())
+        }
+    };
+    let contact = Contact { host: &peer.host, port: peer.port, outcome, host_key: key };
+    let is_trusted = peer.host_key == HostKeyExpectation::Unknown { trust: true };
+    record(context, access, RemoteServerId(row.id), &contact, is_trusted).await.map_err(|error| {
+        tracing::error!("a server's contact could not be recorded: {error:?}");
+        Failure::new(Step::Connect, FailureCode::Internal, "What the connection taught could not be recorded.")
+    })?;
+    connected.map_err(|error| error.failure)
+}
+
+async fn record(
+    context: &WorkerContext,
+    access: &Access,
+    id: RemoteServerId,
+    contact: &Contact<'_>,
+    is_trusted: bool,
+) -> Result<(), StoreError> {
+    let tx = context.store.for_team(access).await?;
+    if is_trusted && tx.server_contact(id).pin_trusted(contact).await? {
+        tracing::warn!(server = id.0, "the key of a first contact was pinned without a look (ssh.first_contact = trust)");
+    }
+    tx.server_contact(id).record(contact).await?;
+    tx.commit().await
+}
