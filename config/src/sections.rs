@@ -1,0 +1,11 @@
+//! One file a section: its fields, how each is read, and what must hold between them.
+
+pub(crate) mod data_plane;
+pub(crate) mod database;
+pub(crate) mod destinations;
+pub(crate) mod egress;
+pub(crate) mod http;
+pub(crate) mod log;
+pub(crate) mod ssh;
+pub(crate) mod vault;
+pub(crate) mod worker;
