@@ -4,5 +4,8 @@
 
 pub mod client;
 pub mod compare;
+pub mod delay_proxy;
 pub mod postgres;
+pub mod processes;
+pub mod product;
 pub mod tree;
