@@ -5,15 +5,21 @@
 
 pub mod ability;
 pub mod actor;
+pub mod check;
 pub mod failure;
+pub mod host;
 pub mod ids;
 pub mod manifest;
 pub mod names;
+pub mod paths;
 pub mod progress;
 pub mod restore;
 pub mod run;
+pub mod schedule;
 pub mod source;
+pub mod text;
 pub mod ticket;
+pub mod username;
 pub mod warning;
 
 pub use ability::{Abilities, Ability};
