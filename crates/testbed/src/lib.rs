@@ -5,7 +5,9 @@
 pub mod client;
 pub mod compare;
 pub mod delay_proxy;
+pub mod fault_proxy;
 pub mod postgres;
 pub mod processes;
 pub mod product;
+pub mod sshd;
 pub mod tree;
