@@ -18,6 +18,7 @@ mod termination;
 
 pub use host_key::{HostKeyFingerprint, fingerprint, public_line};
 pub use peer::{Credential, HostKeyExpectation, Peer};
+pub use program::opening;
 pub use running::{Event, Running};
 pub use session::{ConnectError, Session, Timing};
 pub use termination::{RemoteProcess, Termination};

@@ -1,1 +1,63 @@
-//! (being written)
+//! The TCP connection under a session, with two things that russh 0.65 lacks: it can be cut from outside whatever the
+//! session is doing, and a peer that stops reading while we write is noticed (its keepalive waits behind the write).
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+/// A TCP stream that ends when its token is cancelled or when a write makes no progress for `stall`.
+pub(crate) struct Link {
+    stream: TcpStream,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    stall: Duration,
+    blocked: Option<Pin<Box<Sleep>>>,
+}
+
+impl Link {
+    pub(crate) fn new(stream: TcpStream, cut: CancellationToken, stall: Duration) -> Self {
+        Self { stream, cut: Box::pin(cut.cancelled_owned()), stall, blocked: None }
+    }
+
+    fn check_cut(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.cut.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::ErrorKind::ConnectionAborted.into()),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl AsyncRead for Link {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.check_cut(cx)?;
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Link {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.check_cut(cx)?;
+        if let Poll::Ready(done) = Pin::new(&mut self.stream).poll_write(cx, buf) {
+            self.blocked = None;
+            return Poll::Ready(done);
+        }
+        let stall = self.stall;
+        let blocked = self.blocked.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall)));
+        match blocked.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,38 +1,107 @@
-//! A program running on the server.
+//! A program running on the server: its output, its input, its end.
 
-use crate::termination::Termination;
+use crate::failure;
+use crate::pump::{EVENTS, Item, Pump};
+use crate::session::Connection;
+use crate::termination::{self, RemoteProcess, Termination};
 use bytes::Bytes;
 use holdfast_domain::{Failure, FailureCode, Step};
+use russh::client::Msg;
+use russh::{Channel, ChannelWriteHalf};
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Output that is kept while only input is written; a program that says more has lost its mind.
+const KEPT_WHILE_WRITING: usize = 8 * 1024 * 1024;
+
+/// How long a cancel waits for the line that names the process.
+const GREETING_WAIT: Duration = Duration::from_secs(2);
 
 /// What a running program did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// It wrote to its standard output.
     Stdout(Bytes),
-    /// It wrote to its standard error.
+    /// It wrote to its standard error. The line `holdfast:pid …` is the prelude's.
     Stderr(Bytes),
     /// It ended, all its output has been delivered, and this is its own exit status.
     Exited(u32),
 }
 
-/// A program running on the server.
-pub struct Running {}
+/// A program running on the server. Dropping it cuts the connection, which ends the program there.
+pub struct Running {
+    events: mpsc::Receiver<Item>,
+    kept: VecDeque<Item>,
+    kept_bytes: usize,
+    input: ChannelWriteHalf<Msg>,
+    connection: Arc<Connection>,
+    process: Arc<OnceLock<RemoteProcess>>,
+    pump: AbortOnDropHandle<()>,
+    // Lives as long as this does: the session starts no second program meanwhile.
+    _turn: Arc<()>,
+}
 
 impl Running {
-    /// The next event.
-    ///
-    /// # Errors
-    /// `connection_lost`, `stalled`, `source_failed`.
-    pub async fn next(&mut self) -> Result<Event, Failure> {
-        Err(Failure::new(Step::Stream, FailureCode::Internal, "being written"))
+    pub(crate) fn new(channel: Channel<Msg>, connection: Arc<Connection>, turn: Arc<()>) -> Self {
+        let (read, input) = channel.split();
+        let (out, events) = mpsc::channel(EVENTS);
+        let process = Arc::new(OnceLock::new());
+        let pump = Pump::new(read, connection.clone(), process.clone());
+        let pump = AbortOnDropHandle::new(tokio::spawn(pump.run(out)));
+        Self { events, kept: VecDeque::new(), kept_bytes: 0, input, connection, process, pump, _turn: turn }
     }
 
-    /// Writes to its standard input.
+    /// The next event. [`Event::Exited`] is the last.
     ///
     /// # Errors
-    /// `connection_lost`, `stalled`.
-    pub async fn write(&mut self, _bytes: Bytes) -> Result<(), Failure> {
-        Err(Failure::new(Step::Stream, FailureCode::Internal, "being written"))
+    /// `connection_lost` when the connection or the channel ended without an exit status, `stalled` when nothing came for
+    /// too long, `source_failed` when a signal ended the program.
+    pub async fn next(&mut self) -> Result<Event, Failure> {
+        if let Some(item) = self.kept.pop_front() {
+            self.kept_bytes = self.kept_bytes.saturating_sub(size_of(&item));
+            return item;
+        }
+        match tokio::time::timeout(self.connection.timing.silence, self.events.recv()).await {
+            Ok(Some(item)) => item,
+            Ok(None) => Err(failure::lost(Step::Stream, &self.connection.observer)),
+            Err(_) => Err(failure::stalled(Step::Stream, "the program on the server wrote nothing for too long.")),
+        }
+    }
+
+    /// Writes to its standard input; returns when the connection has taken it. What the program says meanwhile is kept
+    /// for [`Running::next`].
+    ///
+    /// # Errors
+    /// `connection_lost`, `stalled`; `source_failed` when the program ended before it had read its input, or says too
+    /// much: [`Running::next`] then gives its words and its status.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
+        let Self { events, kept, kept_bytes, input, connection, .. } = self;
+        let silence = tokio::time::sleep(connection.timing.silence);
+        let writing = input.data_bytes(bytes);
+        tokio::pin!(silence, writing);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut writing => return done.map_err(|_| failure::lost(Step::Stream, &connection.observer)),
+                item = events.recv() => {
+                    let Some(item) = item else { return Err(failure::lost(Step::Stream, &connection.observer)) };
+                    let too_early = match &item {
+                        Ok(Event::Stdout(_) | Event::Stderr(_)) => None,
+                        Ok(Event::Exited(_)) => Some(ended_early()),
+                        Err(failure) => Some(failure.clone()),
+                    };
+                    *kept_bytes += size_of(&item);
+                    kept.push_back(item);
+                    if too_early.is_some() || *kept_bytes > KEPT_WHILE_WRITING {
+                        return Err(too_early.unwrap_or_else(said_too_much));
+                    }
+                }
+                () = &mut silence => return Err(failure::stalled(Step::Stream, "the program on the server took no input for too long.")),
+            }
+        }
     }
 
     /// Ends its standard input.
@@ -40,11 +109,51 @@ impl Running {
     /// # Errors
     /// `connection_lost`.
     pub async fn end_input(&mut self) -> Result<(), Failure> {
-        Err(Failure::new(Step::Stream, FailureCode::Internal, "being written"))
+        self.input.eof().await.map_err(|_| failure::lost(Step::Stream, &self.connection.observer))
     }
 
-    /// Ends it, and looks whether it is gone.
-    pub async fn cancel(self) -> Termination {
-        Termination { process_terminated: false }
+    /// The program's process on the server, once its first line arrived.
+    #[must_use]
+    pub fn process(&self) -> Option<&RemoteProcess> {
+        self.process.get()
+    }
+
+    /// Ends the program by ending the connection, and looks on a new one whether it is gone.
+    pub async fn cancel(mut self) -> Termination {
+        if self.process.get().is_none() {
+            let _ = tokio::time::timeout(GREETING_WAIT, self.await_greeting()).await;
+        }
+        let Self { events, input, connection, process, pump, .. } = self;
+        // In this order: russh handles no close while a receiver is full.
+        drop(events);
+        pump.abort();
+        let _ = pump.await;
+        drop(input);
+        connection.end().await;
+        let Some(process) = process.get() else { return Termination { process_terminated: false } };
+        termination::confirm(&connection, process).await
+    }
+
+    async fn await_greeting(&mut self) {
+        while self.process.get().is_none() {
+            if !matches!(self.events.recv().await, Some(Ok(Event::Stdout(_) | Event::Stderr(_)))) {
+                return;
+            }
+        }
+    }
+}
+
+fn ended_early() -> Failure {
+    Failure::new(Step::Stream, FailureCode::SourceFailed, "the program on the server ended before it had read its input.")
+}
+
+fn said_too_much() -> Failure {
+    Failure::new(Step::Stream, FailureCode::SourceFailed, "the program on the server wrote too much while it was given input.")
+}
+
+fn size_of(item: &Item) -> usize {
+    match item {
+        Ok(Event::Stdout(data) | Event::Stderr(data)) => data.len(),
+        _ => 0,
     }
 }

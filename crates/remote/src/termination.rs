@@ -1,4 +1,17 @@
 //! Whether a program on the server is really gone.
+//!
+//! A program there ends when its standard input does (its watcher kills its process group); this looks on a new connection
+//! whether that happened, and kills what is left.
+
+use crate::session::{Connection, Session};
+use crate::{Event, HostKeyExpectation, Peer};
+use std::time::Duration;
+
+/// Waits up to 5 s for the group to be gone, then kills it.
+const CONFIRM: &str = include_str!("confirm.sh");
+
+/// All of it together; a cancelled run is dead within 10 s.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a cancel achieved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,8 +23,59 @@ pub struct Termination {
 /// A program's process on the server, as its first line on standard error names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteProcess {
-    /// Its process id and, where it leads one, process group.
+    /// Its process id.
     pub pid: u32,
-    /// When it started, in the server's own units; with the pid it names one process for ever.
+    /// When it started, in the server's own units (`-` where there is no /proc); with the pid it names one process.
     pub started: String,
+    /// Whether it leads its process group.
+    pub leads: bool,
+}
+
+impl RemoteProcess {
+    /// Reads the line `holdfast:pid PID START LEADS` out of what came on standard error so far.
+    pub(crate) fn find(stderr: &[u8]) -> Option<Self> {
+        // Only whole lines: half a number is another number.
+        let whole = &stderr[..stderr.iter().rposition(|b| *b == b'\n')?];
+        let line = whole.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"holdfast:pid "))?;
+        let mut words = std::str::from_utf8(line).ok()?.split(' ');
+        let pid = words.next()?.parse().ok()?;
+        let started = words.next().filter(|s| *s == "-" || s.bytes().all(|b| b.is_ascii_digit()))?.to_owned();
+        Some(Self { pid, started, leads: words.next()? == "1" })
+    }
+}
+
+/// Looks on a new connection whether `process` is gone, and kills it if it stays.
+pub(crate) async fn confirm(connection: &Connection, process: &RemoteProcess) -> Termination {
+    let check = tokio::time::timeout(CONFIRM_WITHIN, check(connection, process));
+    Termination { process_terminated: check.await.unwrap_or(false) }
+}
+
+async fn check(connection: &Connection, process: &RemoteProcess) -> bool {
+    let host_key = HostKeyExpectation::Pinned(connection.host_key.clone());
+    let peer = Peer { host_key, ..connection.peer.clone() };
+    let Ok(mut session) = Session::connect_with(&connection.guard, &peer, connection.timing).await else { return false };
+    let pid = process.pid.to_string();
+    let fields: [&[u8]; 3] = [pid.as_bytes(), process.started.as_bytes(), if process.leads { b"1" } else { b"0" }];
+    let Ok(mut running) = session.start(CONFIRM, &fields).await else { return false };
+    loop {
+        match running.next().await {
+            Ok(Event::Exited(status)) => return status == 0,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_is_found_behind_a_login_shells_own_words() {
+        let found = RemoteProcess::find(b"motd\nholdfast:pid 42 123456 1\ntar: x").unwrap();
+        assert_eq!(found, RemoteProcess { pid: 42, started: "123456".into(), leads: true });
+        for not_whole in [&b"holdfast:pid 42 123456 1"[..], b"", b"holdfast:pid x 1 1\n", b"holdfast:pid 4 $(id) 1\n"] {
+            assert_eq!(RemoteProcess::find(not_whole), None);
+        }
+    }
 }

@@ -10,4 +10,5 @@ pub mod postgres;
 pub mod processes;
 pub mod product;
 pub mod sshd;
+pub mod steps;
 pub mod tree;
