@@ -13,7 +13,8 @@ use holdfast_pipeline::reader::Joined;
 use holdfast_pipeline::{DecryptKey, ObjectReader};
 use holdfast_store::repositories::copies::{BackupToRead, CopyToRead};
 use holdfast_store::rows::backup_copy_objects::Model as ObjectRow;
-use holdfast_store::{Access, StoreError};
+use holdfast_store::{Access, StoreError, TeamTx};
+use holdfast_vault::team_keys::TeamKeyPurpose;
 use secrecy::SecretString;
 use sha2::Digest as _;
 use std::sync::Arc;
@@ -75,13 +76,16 @@ pub async fn open(
     backup: &BackupToRead,
     copy: &CopyToRead,
 ) -> Result<OpenCopy, Failure> {
-    let destination = places::open_destination(context, access, &copy.destination).await?;
+    let destination = places::open_destination(context, backup.team_uuid, &copy.destination)?;
     let recorded = copy.objects.iter().find(|o| o.kind == "manifest").map(object);
     let recorded = recorded.ok_or_else(|| invalid("No manifest is recorded for this copy."))?;
     let text = read_manifest(destination.as_ref(), &recorded).await?;
     let signed: SignedManifest =
         serde_json::from_slice(&text).map_err(|_| invalid("The stored manifest cannot be read."))?;
-    let key = secrets::mac_key(context, access, signed.key_version).await?;
+    let tx = context.store.for_team(access).await.map_err(|e| secrets::store_failure(Step::ReadCopy, &e))?;
+    let key = secrets::mac_key(context, &tx, Some(signed.key_version)).await;
+    drop(tx);
+    let key = key?;
     let manifest = holdfast_vault::manifest::verify(&key, &signed).map_err(|e| invalid(&format!("{e}.")))?;
     agree(&manifest, backup, copy)?;
     let open = OpenCopy { copy_id: copy.copy.id, manifest, destination };
@@ -134,14 +138,17 @@ impl OpenCopy {
 /// `recipients_only`, `wrong_password` where none is known, `secret_unavailable`.
 pub async fn decrypt_key(
     context: &WorkerContext,
-    access: &Access,
+    tx: &TeamTx,
     backup: &BackupToRead,
     given: Option<SecretString>,
 ) -> Result<DecryptKey, Failure> {
     let mode = backup.backup.encryption_mode.parse::<EncryptionMode>();
     match mode.map_err(|e| Failure::new(Step::Prepare, FailureCode::Internal, e))? {
         EncryptionMode::None => Ok(DecryptKey::None),
-        EncryptionMode::Managed => Ok(DecryptKey::Identity(secrets::age_identity(context, access).await?)),
+        EncryptionMode::Managed => {
+            let row = secrets::team_key_row(tx, TeamKeyPurpose::Age, None).await?;
+            Ok(DecryptKey::Identity(secrets::team_key_text(context, tx.team_id(), &row)?))
+        }
         EncryptionMode::Recipients => Err(Failure::new(
             Step::ReadCopy,
             FailureCode::RecipientsOnly,
@@ -149,9 +156,10 @@ pub async fn decrypt_key(
         )),
         EncryptionMode::Password => match given {
             Some(password) => Ok(DecryptKey::Password(password)),
-            None => secrets::task_encryption_password(context, access, &backup.task)?
-                .map(DecryptKey::Password)
-                .ok_or_else(|| Failure::new(Step::ReadCopy, FailureCode::WrongPassword, "No password is known.")),
+            None if backup.task.sealed_encryption_password.is_none() => {
+                Err(Failure::new(Step::ReadCopy, FailureCode::WrongPassword, "The task has no password any more."))
+            }
+            None => Ok(DecryptKey::Password(secrets::task_encryption_password(context, &backup.task)?)),
         },
     }
 }

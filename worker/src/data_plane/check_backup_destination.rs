@@ -19,9 +19,10 @@ pub async fn check_backup_destination(
 ) -> Result<Response, Refusal> {
     let tx = context.store.for_team(access).await?;
     let row = tx.sealed().destination(id).await?;
+    let team = tx.sealed().team().await?;
     tx.commit().await?;
     let row = row.filter(|row| row.deleted_at.is_none()).ok_or_else(Refusal::not_found)?;
-    let steps = match places::open_destination(context, access, &row).await {
+    let steps = match places::open_destination(context, team.uuid, &row) {
         Ok(destination) => {
             let mut steps = vec![passed("open", "The destination is set up on this worker.")];
             steps.extend(destination.check(&probe_name()).await);

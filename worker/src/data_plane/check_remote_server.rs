@@ -32,10 +32,10 @@ pub async fn check_remote_server(
     id: RemoteServerId,
 ) -> Result<Response, Refusal> {
     let tx = context.store.for_team(access).await?;
-    let row = tx.server_contact(id).load().await?;
-    tx.commit().await?;
-    let row = row.ok_or_else(Refusal::not_found)?;
-    let steps = match secrets::server_peer(context, access, &row, None).await {
+    let row = tx.server_contact(id).load().await?.ok_or_else(Refusal::not_found)?;
+    let peer = secrets::server_peer(context, &tx, &row, None).await;
+    drop(tx);
+    let steps = match peer {
         Err(failure) => vec![failed("prepare", failure.to_string())],
         Ok(peer) => match server::connect(context, access, &row, &peer).await {
             Err(failure) => steps_until(&failure),

@@ -100,7 +100,9 @@ async fn archive(
     (backup, copy): (&BackupToRead, &OpenCopy),
     stream: &ManifestStream,
 ) -> Result<Response, Refusal> {
-    let key = copy_reader::decrypt_key(context, access, backup, None).await?;
+    let tx = context.store.for_team(access).await?;
+    let key = copy_reader::decrypt_key(context, &tx, backup, None).await?;
+    drop(tx);
     let mut bytes = decode::archive(copy.reader(stream).await?, key, stream.stored.clone());
     // The first piece is awaited here, so that a wrong key is an answer and not a broken transfer.
     let first = bytes.next().await?;

@@ -8,9 +8,9 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use holdfast_domain::ids::BackupId;
-use holdfast_pipeline::index;
+use holdfast_pipeline::index::{self, ListedEntry};
 use holdfast_store::Access;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Entries in one answer at most.
 const MAX_ENTRIES: u64 = 1000;
@@ -38,16 +38,27 @@ pub async fn list_files(
     page: &Page,
 ) -> Result<Response, Refusal> {
     let backup = copy_reader::find(context, access, id).await?.ok_or_else(Refusal::not_found)?;
-    let key = copy_reader::decrypt_key(context, access, &backup, None).await?;
+    let tx = context.store.for_team(access).await?;
+    let key = copy_reader::decrypt_key(context, &tx, &backup, None).await?;
+    drop(tx);
     let copy = copy_reader::open_any(context, access, &backup, None).await?;
     let stream = pick(&copy.manifest.streams, page.stream.as_deref())?;
     let (reader, stored) = copy.index(stream).await?.ok_or_else(|| {
         Refusal::new(StatusCode::CONFLICT, "no_index", "This stream has no list of files.")
     })?;
     let limit = page.limit.min(MAX_ENTRIES);
-    let listing = index::list(reader, key, stored, page.path.as_deref(), page.offset, limit).await?;
+    let listing = index::list(reader, key, stored, page.path.as_deref(), (page.offset, limit)).await?;
     let body = json!({
-        "entries": listing.entries, "total": listing.total, "offset": page.offset, "stream": stream.name,
+        "entries": listing.entries.iter().map(view).collect::<Vec<_>>(), "total": listing.total, "offset": page.offset, "stream": stream.name,
     });
     Ok(Json(body).into_response())
+}
+
+/// What a client sees of an entry: where it lies in the archive is our own affair.
+fn view(listed: &ListedEntry) -> Value {
+    let entry = &listed.entry;
+    json!({
+        "name": listed.name, "path": entry.path, "type": entry.kind, "size": entry.size, "mtime": entry.mtime,
+        "mode": entry.mode, "uid": entry.uid, "gid": entry.gid, "link": entry.link, "is_implied": listed.is_implied,
+    })
 }

@@ -1,6 +1,7 @@
 //! A worker's writes to a restore it has claimed. Every one says which epoch it believes in: a worker that lost its
 //! lease changes nothing and learns it from the answer.
 
+use crate::queue::{self, Job};
 use crate::{Store, StoreError, TeamTx, rows};
 use holdfast_domain::ids::{RestoreId, TeamId};
 use holdfast_domain::progress::Progress;
@@ -20,10 +21,10 @@ pub struct ClaimedRestore {
     pub attempt: i32,
 }
 
-/// How an attempt ended.
+/// How a restore ended.
 #[derive(Debug)]
 pub struct RestoreEnding<'a> {
-    /// A final state, or `Queued` for another attempt.
+    /// A final state.
     pub status: RunStatus,
     /// Why, where it did not end well.
     pub failure: Option<&'a Failure>,
@@ -31,10 +32,8 @@ pub struct RestoreEnding<'a> {
     pub warnings: &'a Warnings,
     /// The final figures.
     pub progress: &'a Progress,
-    /// Whether the program on the server is known to be gone, where it was stopped.
+    /// Whether the program on the server was seen gone, where there was one to stop.
     pub process_terminated: Option<bool>,
-    /// Seconds until the next attempt may start; only read for `Queued`.
-    pub retry_after_secs: f64,
 }
 
 impl Store {
@@ -128,29 +127,11 @@ impl RestoreExecution<'_> {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Notes which copy is being read.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn reads_copy(&self, copy_id: i64) -> Result<bool, StoreError> {
-        let done = self
-            .tx
-            .conn()
-            .execute_raw(self.statement(
-                "UPDATE restores SET backup_copy_id = $4
-                 WHERE id = $1 AND epoch = $2 AND team_id = $3 AND status IN ('running', 'verifying')",
-                [copy_id.into()],
-            ))
-            .await?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Ends the attempt; `false` when the lease is lost, and then nothing was written.
+    /// Ends the restore; `false` when the lease is lost, and then nothing was written.
     ///
     /// # Errors
     /// The database failed.
     pub async fn end(&self, ending: &RestoreEnding<'_>) -> Result<bool, StoreError> {
-        let is_over = ending.status.is_final();
         let kept = serde_json::to_value(&ending.warnings.kept).map_err(inconsistent)?;
         let done = self
             .tx
@@ -158,10 +139,8 @@ impl RestoreExecution<'_> {
             .execute_raw(self.statement(
                 "UPDATE restores
                  SET status = $4, error_code = $5, error_message = $6, warnings = $7, warning_count = $8,
-                     progress = $9, process_terminated = $10, owner = NULL, lease_until = NULL,
-                     step = CASE WHEN $4 = 'failed' THEN coalesce($11, step) END,
-                     completed_at = CASE WHEN $12 THEN now() END,
-                     not_before = CASE WHEN $12 THEN not_before ELSE now() + make_interval(secs => $13) END
+                     progress = $9, process_terminated = $10, step = $11, completed_at = now(), owner = NULL,
+                     lease_until = NULL
                  WHERE id = $1 AND epoch = $2 AND team_id = $3 AND status IN ('running', 'verifying')",
                 [
                     ending.status.as_str().into(),
@@ -172,9 +151,71 @@ impl RestoreExecution<'_> {
                     json(ending.progress)?,
                     ending.process_terminated.into(),
                     ending.failure.map(|f| step_name(f.step)).into(),
-                    is_over.into(),
-                    ending.retry_after_secs.into(),
                 ],
+            ))
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Queues the next attempt, due `delay_secs` from now. `false`: the lease is lost, or somebody asked for the end
+    /// meanwhile. Only for an attempt that put nothing into place.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn retry_later(&self, delay_secs: f64) -> Result<bool, StoreError> {
+        let statement = self.statement(
+            "UPDATE restores SET status = 'queued', owner = NULL, lease_until = NULL, progress = '{}',
+                    not_before = now() + make_interval(secs => $4)
+             WHERE id = $1 AND epoch = $2 AND team_id = $3 AND status IN ('running', 'verifying')
+               AND cancel_requested_at IS NULL
+             RETURNING attempts",
+            [delay_secs.into()],
+        );
+        let Some(row) = self.tx.conn().query_one_raw(statement).await? else {
+            return Ok(false);
+        };
+        let attempts: i32 = row.try_get("", "attempts")?;
+        queue::enqueue_after(self.tx, Job::ExecuteRestore(self.id, attempts + 1), delay_secs).await?;
+        Ok(true)
+    }
+
+    /// Gives the restore back unharmed, for another worker to take at once; the attempt is not counted. For a worker
+    /// that shuts down before anything was put into place. `false` as for [`RestoreExecution::retry_later`].
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn hand_back(&self) -> Result<bool, StoreError> {
+        let statement = self.statement(
+            "UPDATE restores SET status = 'queued', owner = NULL, lease_until = NULL, progress = '{}',
+                    attempts = greatest(attempts - 1, 0), not_before = now()
+             WHERE id = $1 AND epoch = $2 AND team_id = $3 AND status IN ('running', 'verifying')
+               AND cancel_requested_at IS NULL
+             RETURNING attempts",
+            [],
+        );
+        let Some(row) = self.tx.conn().query_one_raw(statement).await? else {
+            return Ok(false);
+        };
+        let attempts: i32 = row.try_get("", "attempts")?;
+        queue::nudge(self.tx, Job::ExecuteRestore(self.id, attempts + 1), i64::from(self.epoch)).await?;
+        Ok(true)
+    }
+
+    /// Ends a restore that nobody works on and nobody may: its lease is over, or it was never started. `false` when
+    /// somebody took it meanwhile.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn end_stray(&self, status: RunStatus, failure: &Failure) -> Result<bool, StoreError> {
+        let done = self
+            .tx
+            .conn()
+            .execute_raw(self.statement(
+                "UPDATE restores SET status = $4, error_code = $5, error_message = $6, completed_at = now(),
+                        owner = NULL, lease_until = NULL
+                 WHERE id = $1 AND epoch = $2 AND team_id = $3
+                   AND (status = 'queued' OR (status IN ('running', 'verifying') AND lease_until < now()))",
+                [status.as_str().into(), failure.code.as_str().into(), failure.to_string().into()],
             ))
             .await?;
         Ok(done.rows_affected() == 1)

@@ -3,6 +3,7 @@
 use crate::{Store, StoreError, TeamTx, rows};
 use holdfast_domain::ids::{TeamId, UserId};
 use holdfast_domain::ticket::TicketAction;
+use holdfast_vault::one_time::SecretHash;
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 
 /// A worker counts as alive this long after it last said so (its heartbeat is 15 s by default).
@@ -42,7 +43,7 @@ impl Tickets<'_> {
     /// The database failed.
     pub async fn issue(
         &self,
-        secret_hash: &[u8; 32],
+        secret_hash: &SecretHash,
         action: &TicketAction,
         lives_secs: f64,
     ) -> Result<(), StoreError> {
@@ -104,7 +105,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed, or the ticket's action is none that this version knows.
-    pub async fn use_ticket(&self, secret_hash: &[u8; 32]) -> Result<Option<UsedTicket>, StoreError> {
+    pub async fn use_ticket(&self, secret_hash: &SecretHash) -> Result<Option<UsedTicket>, StoreError> {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             "SELECT team_id, user_id, action FROM use_ticket($1)",
