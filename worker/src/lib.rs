@@ -4,13 +4,20 @@
 //! nothing here may rely on a job being delivered once, or at all. What a job does for a team it does under a lease
 //! ([`lease`]), and every write says which epoch it believes in.
 
+pub mod cleanup;
 pub mod context;
 pub mod copy_reader;
 pub mod data_plane;
 pub mod faults;
+pub mod jobs;
 pub mod lease;
 pub mod places;
+pub mod reconcile;
+pub mod register;
+pub mod schedules;
 pub mod secrets;
 pub mod server;
+pub mod start;
 
 pub use context::WorkerContext;
+pub use start::{run, run_worker};

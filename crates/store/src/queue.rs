@@ -64,24 +64,27 @@ pub async fn enqueue_after(tx: &TeamTx, job: Job, delay_secs: f64) -> Result<(),
     insert(tx, job, Delivery { delay_secs, nudge: None }).await
 }
 
-/// Enqueues `job` again although the same attempt was delivered before; `bucket` bounds it to one job per value.
+/// Enqueues `job` again although the same attempt was delivered before, unless a job for the same row still waits to be
+/// delivered: nudges must not pile up while every worker is busy. `bucket` tells one nudge from the next.
 ///
 /// # Errors
 /// The database failed.
 pub async fn nudge(tx: &TeamTx, job: Job, bucket: i64) -> Result<(), StoreError> {
+    let (queue, _, _, payload) = parts(job);
+    let waiting = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT 1 AS one FROM apalis.jobs
+         WHERE job_type = $1 AND job = $2 AND status IN ('Pending', 'Queued') AND run_at <= now() LIMIT 1",
+        [queue.into(), payload.into()],
+    );
+    if tx.conn().query_one_raw(waiting).await?.is_some() {
+        return Ok(());
+    }
     insert(tx, job, Delivery { delay_secs: 0.0, nudge: Some(bucket) }).await
 }
 
 async fn insert(tx: &TeamTx, job: Job, delivery: Delivery) -> Result<(), StoreError> {
-    let (queue, id, attempt, payload) = match job {
-        Job::ExecuteRun(id, attempt) => {
-            (EXECUTE_RUN, id.0, attempt, serde_json::to_vec(&ExecuteRun { backup_run_id: id }))
-        }
-        Job::ExecuteRestore(id, attempt) => {
-            (EXECUTE_RESTORE, id.0, attempt, serde_json::to_vec(&ExecuteRestore { restore_id: id }))
-        }
-    };
-    let payload = payload.expect("a struct of one integer serialises");
+    let (queue, id, attempt, payload) = parts(job);
     let mut key = format!("{id}:{attempt}");
     if let Some(bucket) = delivery.nudge {
         key.push_str(&format!(":{bucket}"));
@@ -98,4 +101,17 @@ async fn insert(tx: &TeamTx, job: Job, delivery: Delivery) -> Result<(), StoreEr
     );
     tx.conn().execute_raw(insert).await?;
     Ok(())
+}
+
+/// Queue, id, attempt and payload.
+fn parts(job: Job) -> (&'static str, i64, i32, Vec<u8>) {
+    let (queue, id, attempt, payload) = match job {
+        Job::ExecuteRun(id, attempt) => {
+            (EXECUTE_RUN, id.0, attempt, serde_json::to_vec(&ExecuteRun { backup_run_id: id }))
+        }
+        Job::ExecuteRestore(id, attempt) => {
+            (EXECUTE_RESTORE, id.0, attempt, serde_json::to_vec(&ExecuteRestore { restore_id: id }))
+        }
+    };
+    (queue, id, attempt, payload.expect("a struct of one integer serialises"))
 }

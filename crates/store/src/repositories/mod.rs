@@ -13,6 +13,7 @@ pub mod copies;
 pub mod remote_servers;
 pub mod restore_execution;
 pub mod restores;
+pub mod schedule;
 pub mod sealed;
 pub mod server_contact;
 pub mod team_keys;

@@ -1,0 +1,134 @@
+//! One attempt: what it holds, and its way to the database.
+
+use super::journal::Journal;
+use super::objects::Noted;
+use crate::context::WorkerContext;
+use crate::faults::FaultPoint;
+use crate::lease::Lease;
+use crate::secrets::store_failure;
+use futures_util::future::BoxFuture;
+use holdfast_domain::ids::BackupRunId;
+use holdfast_domain::run::RunStatus;
+use holdfast_domain::{Failure, Step};
+use holdfast_store::system_runs::ClaimedRun;
+use holdfast_store::{Access, StoreError, TeamTx};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Between two tries of a statement while the database is away.
+const DATABASE_PAUSE: Duration = Duration::from_millis(250);
+
+/// One attempt of a run.
+pub(super) struct Attempt {
+    pub(super) context: Arc<WorkerContext>,
+    pub(super) access: Access,
+    pub(super) lease: Lease,
+    pub(super) run_id: BackupRunId,
+    pub(super) epoch: i32,
+    /// From 1.
+    pub(super) number: i32,
+    pub(super) journal: Journal,
+    noted: Mutex<Vec<Noted>>,
+    process_terminated: Mutex<Option<bool>>,
+}
+
+impl Attempt {
+    pub(super) fn new(context: Arc<WorkerContext>, lease: Lease, run_id: BackupRunId, claimed: ClaimedRun) -> Self {
+        Self {
+            context,
+            access: Access::system(claimed.team_id, "execute a run"),
+            lease,
+            run_id,
+            epoch: claimed.epoch,
+            number: claimed.attempt,
+            journal: Journal::default(),
+            noted: Mutex::default(),
+            process_terminated: Mutex::default(),
+        }
+    }
+
+    /// Adds a sentence to the run's log.
+    pub(super) fn say(&self, line: impl Into<String>) {
+        self.journal.say(line.into());
+    }
+
+    pub(super) async fn reach(&self, point: FaultPoint) {
+        self.context.faults.reach(point).await;
+    }
+
+    /// Enters a step, as the run shows it.
+    pub(super) async fn enter(&self, status: RunStatus, step: Step) -> Result<(), Failure> {
+        let (id, epoch) = (self.run_id, self.epoch);
+        let held = self
+            .in_tx(step, move |tx| Box::pin(async move { tx.run_execution(id, epoch).enter(status, step).await }))
+            .await?;
+        if held { Ok(()) } else { Err(self.lease.failure(step)) }
+    }
+
+    /// Does `work` in a transaction of the run's team, again and again while the database is away, but not beyond the
+    /// lease. `work` may run more than once.
+    ///
+    /// # Errors
+    /// The work must stop, or the database did not come back.
+    pub(super) async fn in_tx<T: Send>(
+        &self,
+        step: Step,
+        work: impl for<'a> Fn(&'a TeamTx) -> BoxFuture<'a, Result<T, StoreError>> + Send + Sync,
+    ) -> Result<T, Failure> {
+        self.lease.guard(step, self.in_tx_unguarded(step, work)).await
+    }
+
+    /// As [`Attempt::in_tx`], also after the lease's token said stop: for the writes that end an attempt.
+    pub(super) async fn in_tx_unguarded<T: Send>(
+        &self,
+        step: Step,
+        work: impl for<'a> Fn(&'a TeamTx) -> BoxFuture<'a, Result<T, StoreError>> + Send + Sync,
+    ) -> Result<T, Failure> {
+        let begun = Instant::now();
+        loop {
+            let error = match self.try_tx(&work).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let is_lasting = matches!(error, StoreError::Inconsistent { .. } | StoreError::Duplicate(_));
+            if is_lasting || begun.elapsed() > self.context.config.worker.lease {
+                return Err(store_failure(step, &error));
+            }
+            tokio::time::sleep(DATABASE_PAUSE).await;
+        }
+    }
+
+    async fn try_tx<T: Send>(
+        &self,
+        work: &(impl for<'a> Fn(&'a TeamTx) -> BoxFuture<'a, Result<T, StoreError>> + Send + Sync),
+    ) -> Result<T, StoreError> {
+        let tx = self.context.store.for_team(&self.access).await?;
+        let value = work(&tx).await?;
+        tx.commit().await?;
+        Ok(value)
+    }
+
+    /// Writes log and progress from time to time until `done`.
+    pub(super) async fn keep_journal(&self, done: &CancellationToken) {
+        self.journal.keep(self, done).await;
+    }
+
+    pub(super) fn remember(&self, noted: Noted) {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(noted);
+    }
+
+    /// Objects that this attempt has recorded and not removed.
+    pub(super) fn take_noted(&self) -> Vec<Noted> {
+        std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the program on the server is known to be gone, where it was stopped.
+    pub(super) fn process_terminated(&self) -> Option<bool> {
+        *self.process_terminated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_process_terminated(&self, is_gone: bool) {
+        *self.process_terminated.lock().unwrap_or_else(PoisonError::into_inner) = Some(is_gone);
+    }
+}

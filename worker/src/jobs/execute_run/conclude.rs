@@ -1,0 +1,91 @@
+//! How an attempt that brought no backup ends: cleaned up first, then cancelled, handed back, tried again or failed.
+
+use super::attempt::Attempt;
+use super::objects;
+use crate::lease::StopReason;
+use holdfast_domain::progress::Progress;
+use holdfast_domain::run::RunStatus;
+use holdfast_domain::{Failure, FailureCode};
+use holdfast_store::repositories::run_execution::RunEnding;
+
+/// What the run becomes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    /// Over.
+    Final(RunStatus),
+    /// Queued again, not before so many seconds.
+    Retry(f64),
+    /// Queued again at once, the attempt not counted.
+    HandBack,
+    /// Somebody else's business now.
+    Nothing,
+}
+
+/// Ends the attempt after `outcome`; a success has ended itself.
+pub(super) async fn conclude(attempt: &Attempt, outcome: Result<(), Failure>) {
+    let Err(failure) = outcome else {
+        tracing::info!(run = %attempt.run_id, epoch = attempt.epoch, "run succeeded");
+        objects_of_failed_destinations(attempt).await;
+        return;
+    };
+    tracing::info!(run = %attempt.run_id, epoch = attempt.epoch, "attempt ended: {failure}");
+    objects::remove_own(attempt).await;
+    let end = decide(attempt, &failure);
+    if end == End::Nothing {
+        return;
+    }
+    if write(attempt, &failure, end).await {
+        return;
+    }
+    // Refused: the lease is lost, or a cancellation came between; then that is how it ends.
+    if matches!(end, End::Retry(_) | End::HandBack) {
+        let cancelled = Failure::new(failure.step, FailureCode::Cancelled, "The work was stopped.");
+        write(attempt, &cancelled, End::Final(RunStatus::Cancelled)).await;
+    }
+}
+
+/// A partial success leaves records of what its failed destinations may hold.
+async fn objects_of_failed_destinations(attempt: &Attempt) {
+    objects::remove_older(attempt).await;
+}
+
+fn decide(attempt: &Attempt, failure: &Failure) -> End {
+    match attempt.lease.reason() {
+        Some(StopReason::Fenced | StopReason::DatabaseLost) => End::Nothing,
+        Some(StopReason::Cancelled) => End::Final(RunStatus::Cancelled),
+        Some(StopReason::ShuttingDown) => End::HandBack,
+        None if failure.code.is_transient() && attempt.number < attempt.context.max_attempts() => {
+            End::Retry(attempt.context.retry_delay_secs(attempt.number))
+        }
+        None => End::Final(RunStatus::Failed),
+    }
+}
+
+async fn write(attempt: &Attempt, failure: &Failure, end: End) -> bool {
+    attempt.say(match end {
+        End::Final(RunStatus::Cancelled) => "Cancelled. Nothing of this run is stored.".to_owned(),
+        End::Final(_) => failure.to_string(),
+        End::Retry(secs) => format!("{failure} The next attempt follows in {secs:.0} s."),
+        End::HandBack | End::Nothing => "The worker shuts down; another one takes over.".to_owned(),
+    });
+    let (lines, progress) = (attempt.journal.take_lines(), attempt.journal.progress());
+    let progress = Progress { current_file: None, ..progress };
+    let (id, epoch, process_terminated) = (attempt.run_id, attempt.epoch, attempt.process_terminated());
+    let written = attempt
+        .in_tx_unguarded(failure.step, move |tx| {
+            let (lines, progress, failure) = (lines.clone(), progress.clone(), failure.clone());
+            Box::pin(async move {
+                tx.append_run_lines(id, epoch, &lines).await?;
+                let run = tx.run_execution(id, epoch);
+                let ending = RunEnding { failure: &failure, progress: &progress, process_terminated };
+                match end {
+                    End::Final(status) => run.end(status, &ending).await,
+                    End::Retry(secs) => run.retry_later(&ending, secs).await,
+                    End::HandBack => run.hand_back().await,
+                    End::Nothing => Ok(true),
+                }
+            })
+        })
+        .await;
+    written.unwrap_or(false)
+}

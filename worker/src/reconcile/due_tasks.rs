@@ -1,0 +1,65 @@
+//! The scheduler. Run, job and next due time are one transaction, so a due time makes one run however many schedulers
+//! look, and one that was missed while nothing ran is made up for once.
+
+use crate::context::WorkerContext;
+use holdfast_domain::schedule::{Schedule, ScheduleColumns};
+use holdfast_store::queue::{self, Job};
+use holdfast_store::repositories::schedule::ScheduledRun;
+use holdfast_store::system_runs::DueTask;
+use holdfast_store::{StoreError, rows};
+
+/// Tasks of one round.
+const AT_MOST: usize = 200;
+
+/// One round.
+///
+/// # Errors
+/// The database failed; what was done stays done.
+pub async fn reconcile(context: &WorkerContext) -> Result<(), StoreError> {
+    for _ in 0..AT_MOST {
+        let Some(due) = context.store.lock_due_task().await? else { return Ok(()) };
+        schedule(context, due).await?;
+    }
+    Ok(())
+}
+
+async fn schedule(context: &WorkerContext, due: DueTask) -> Result<(), StoreError> {
+    let DueTask { tx, task_id, now } = due;
+    let Some(task) = tx.sealed().task(task_id).await? else { return Ok(()) };
+    if let Some(scheduled_for) = task.next_run_at {
+        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+        let bits = u128::from(context.random.bits()) << 64 | u128::from(context.random.bits());
+        let ulid = ulid::Ulid::from_parts(millis, bits).to_string();
+        match tx.schedule_run(task_id, scheduled_for, &ulid).await? {
+            ScheduledRun::Queued(run) => {
+                queue::enqueue(&tx, Job::ExecuteRun(run, 1)).await?;
+                tracing::info!(task = %task_id, %run, "a due run was queued");
+            }
+            ScheduledRun::Skipped => tracing::info!(task = %task_id, "a due run was skipped: one is active"),
+            ScheduledRun::Exists => {}
+        }
+    }
+    tx.set_next_run(task_id, next_run(&task, now)).await?;
+    tx.commit().await
+}
+
+/// None for a task without schedule, and for one whose schedule cannot be read: it is not due for ever.
+fn next_run(
+    task: &rows::backup_tasks::Model,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Option<chrono::DateTime<chrono::Utc>> {
+    let columns = ScheduleColumns {
+        frequency: &task.frequency,
+        time_to_run_at: task.time_to_run_at.as_deref(),
+        custom_cron: task.custom_cron.as_deref(),
+        timezone: task.timezone.as_deref(),
+        weekday: task.weekday,
+    };
+    match Schedule::from_columns(&columns) {
+        Ok(schedule) => schedule.next_after(now),
+        Err(problem) => {
+            tracing::error!(task = task.id, %problem, "the task's schedule cannot be read");
+            None
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Periodic loops: each without input, idempotent and bounded, and safe to run in every worker at once. What one does
+//! not finish the next round does.
+
+pub mod due_tasks;
+pub mod leftovers;
+pub mod purges;
+pub mod stray_restores;
+pub mod stray_runs;
+pub mod worker_row;

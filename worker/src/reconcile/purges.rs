@@ -1,0 +1,16 @@
+//! Rows that nobody needs any more: used tickets, dead workers, the queue's finished jobs.
+
+use crate::context::WorkerContext;
+use holdfast_store::StoreError;
+
+/// One round.
+///
+/// # Errors
+/// The database failed.
+pub async fn reconcile(context: &WorkerContext) -> Result<(), StoreError> {
+    let tickets = context.store.purge_tickets().await?;
+    if tickets > 0 {
+        tracing::debug!(tickets, "old tickets were forgotten");
+    }
+    context.store.purge_workers_and_jobs().await
+}

@@ -1,0 +1,34 @@
+//! Restores that nobody works on: put on the queue again, or ended.
+
+use super::stray_runs::{QUEUED_SECS, bucket, ending};
+use crate::context::WorkerContext;
+use holdfast_store::queue::{self, Job};
+use holdfast_store::system_runs::{StrayRule, Verdict};
+use holdfast_store::{Access, StoreError};
+
+/// Strays of one round.
+const AT_MOST: i32 = 100;
+
+/// One round.
+///
+/// # Errors
+/// The database failed; what was done stays done.
+pub async fn reconcile(context: &WorkerContext) -> Result<(), StoreError> {
+    let rule = StrayRule { max_attempts: context.max_attempts(), queued_secs: QUEUED_SECS, at_most: AT_MOST };
+    for stray in context.store.stray_restores(rule).await? {
+        let tx = context.store.for_team(&Access::system(stray.team_id, "stray restores")).await?;
+        match stray.verdict {
+            Verdict::Nudge => {
+                queue::nudge(&tx, Job::ExecuteRestore(stray.id, stray.epoch + 1), bucket(context)).await?;
+            }
+            Verdict::Abandon | Verdict::Cancel => {
+                let (status, failure) = ending(stray.verdict);
+                if tx.restore_execution(stray.id, stray.epoch).end_stray(status, &failure).await? {
+                    tracing::warn!(restore = %stray.id, "a stray restore was ended: {failure}");
+                }
+            }
+        }
+        tx.commit().await?;
+    }
+    Ok(())
+}

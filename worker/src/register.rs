@@ -1,0 +1,121 @@
+//! Every job of the queue, and how the queue library is kept from harm.
+//!
+//! The library re-delivers, retries in a second, runs twice what a paused worker held, and sends no heartbeat while
+//! something blocks its task. So: one job at a time is fetched (`batch_size` 1) for each free place, the worker's name
+//! is unique to every start, a handler always returns Ok and never panics, its work runs in a task of its own, and the
+//! library's orphan sweep is slow because our leases decide. Nothing here may rely on a job being delivered.
+
+use crate::context::WorkerContext;
+use crate::jobs::execute_restore::execute_restore;
+use crate::jobs::execute_run::execute_run;
+use apalis::prelude::{Data, Monitor, Strategy, WorkerBuilder};
+use apalis_postgres::{Config, PostgresStorage, Pubsub};
+use holdfast_store::queue::{self, ExecuteRestore, ExecuteRun};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::limit::ConcurrencyLimitLayer;
+
+/// Notifications start a job at once; this finds delayed ones, and those whose notification was lost.
+const POLL_EVERY: Duration = Duration::from_millis(1000);
+
+/// After so long without a heartbeat the library hands a dead worker's jobs to another (heartbeats × missed).
+const LIBRARY_HEARTBEAT: Duration = Duration::from_secs(15);
+const LIBRARY_MISSED: usize = 4;
+
+/// Jobs in hand. They outlive the queue's own tasks, which end when the database goes away.
+#[derive(Clone)]
+pub struct Jobs {
+    context: Arc<WorkerContext>,
+    tracker: TaskTracker,
+}
+
+impl Jobs {
+    /// None yet.
+    #[must_use]
+    pub fn new(context: Arc<WorkerContext>) -> Self {
+        Self { context, tracker: TaskTracker::new() }
+    }
+
+    /// Waits until every job in hand is over; no new one may be started then.
+    pub async fn over(&self) {
+        self.tracker.close();
+        self.tracker.wait().await;
+    }
+
+    /// Runs `work` in a task of its own. A panic ends that task alone; its lease then ends by itself.
+    async fn perform(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let counted = self.context.count_running();
+        let work = async move {
+            work.await;
+            drop(counted);
+        };
+        if let Err(error) = self.tracker.spawn(work).await {
+            tracing::error!("a job panicked: {error}");
+        }
+    }
+}
+
+async fn on_execute_run(job: ExecuteRun, jobs: Data<Jobs>) -> Result<(), Infallible> {
+    jobs.perform(execute_run(Arc::clone(&jobs.context), job.backup_run_id)).await;
+    Ok(())
+}
+
+async fn on_execute_restore(job: ExecuteRestore, jobs: Data<Jobs>) -> Result<(), Infallible> {
+    let context = Arc::clone(&jobs.context);
+    jobs.perform(execute_restore(context, job.restore_id)).await;
+    Ok(())
+}
+
+/// Takes jobs until `stop`, then waits for those in hand.
+pub async fn take_jobs(jobs: Jobs, stop: CancellationToken) {
+    let places = usize::try_from(jobs.context.config.worker.concurrency).unwrap_or(1).max(1);
+    let (runs, restores) = (jobs.clone(), jobs.clone());
+    let monitor = Monitor::new()
+        .register(move |start| {
+            WorkerBuilder::new(name(&runs, queue::EXECUTE_RUN, start))
+                .backend(backend::<ExecuteRun>(&runs, queue::EXECUTE_RUN))
+                .data(runs.clone())
+                .layer(ConcurrencyLimitLayer::new(places))
+                .build(on_execute_run)
+        })
+        .register(move |start| {
+            WorkerBuilder::new(name(&restores, queue::EXECUTE_RESTORE, start))
+                .backend(backend::<ExecuteRestore>(&restores, queue::EXECUTE_RESTORE))
+                .data(restores.clone())
+                .layer(ConcurrencyLimitLayer::new(places))
+                .build(on_execute_restore)
+        })
+        // The library's worker dies with its first failed statement; the jobs in hand do not.
+        .should_restart(|worker, error| {
+            tracing::warn!(worker = worker.name(), %error, "the queue's worker starts anew");
+            true
+        });
+    let signal = async move {
+        stop.cancelled().await;
+        Ok(())
+    };
+    if let Err(error) = monitor.run_with_signal(signal).await {
+        tracing::warn!(%error, "the queue ended");
+    }
+}
+
+fn name(jobs: &Jobs, queue: &str, start: usize) -> String {
+    format!("{}-{queue}-{start}", jobs.context.name)
+}
+
+fn backend<Job>(
+    jobs: &Jobs,
+    queue: &str,
+) -> apalis::prelude::PollWith<PostgresStorage<Job>, Strategy> {
+    let pool = jobs.context.store.queue_pool();
+    let config = Config::default()
+        .queue(queue)
+        .batch_size(1)
+        .heartbeat_interval(LIBRARY_HEARTBEAT)
+        .missed_heartbeats(LIBRARY_MISSED);
+    let wake = Strategy::new().stream(Pubsub::new(pool.clone(), queue.to_owned())).interval(POLL_EVERY);
+    apalis::prelude::PollWith::new(PostgresStorage::new(pool).with_config(config), wake)
+}

@@ -1,0 +1,55 @@
+//! Every periodic loop of a worker, in one list.
+
+use crate::context::WorkerContext;
+use crate::reconcile::{due_tasks, leftovers, purges, stray_restores, stray_runs, worker_row};
+use holdfast_store::StoreError;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The api counts a worker as alive for 45 s; three rows may be late.
+const WORKER_ROW_EVERY: Duration = Duration::from_secs(10);
+
+/// Housekeeping.
+const PURGES_EVERY: Duration = Duration::from_secs(600);
+
+/// Runs the loops until `stop`.
+pub async fn run_loops(context: &WorkerContext, stop: &CancellationToken) {
+    let interval = context.config.worker.reconcile_interval;
+    let often = |name| Loop { name, every: interval, stop };
+    let row = Loop { name: "worker_row", every: interval.min(WORKER_ROW_EVERY), stop };
+    let purge = Loop { name: "purges", every: PURGES_EVERY, stop };
+    tokio::join!(
+        row.run(|| worker_row::reconcile(context)),
+        often("due_tasks").run(|| due_tasks::reconcile(context)),
+        often("stray_runs").run(|| stray_runs::reconcile(context)),
+        often("stray_restores").run(|| stray_restores::reconcile(context)),
+        often("leftovers").run(|| leftovers::reconcile(context)),
+        purge.run(|| purges::reconcile(context)),
+    );
+}
+
+struct Loop<'a> {
+    name: &'static str,
+    every: Duration,
+    stop: &'a CancellationToken,
+}
+
+impl Loop<'_> {
+    /// One round at once, then one every `every` after the last one's end. A failed round is only logged: the next one
+    /// does its work.
+    async fn run<F: Future<Output = Result<(), StoreError>>>(self, round: impl Fn() -> F) {
+        while !self.stop.is_cancelled() {
+            // A round in hand is cut off by the stop: it is a transaction, or repeated by the next.
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                ended = round() => if let Err(error) = ended {
+                    tracing::warn!(reconciler = self.name, ?error, "a round failed");
+                }
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(self.every) => {}
+            }
+        }
+    }
+}
