@@ -106,7 +106,18 @@ mod tests {
 
     #[test]
     fn odd_names_are_taken_byte_by_byte() {
-        for path in ["/", "/var/www", "/a b", "/a\nb", "/-rf", "/--checkpoint-action=exec=x", "/$(x)`y`'\"", "/e\u{301}", "/\u{202e}x", "/..a"] {
+        for path in [
+            "/",
+            "/var/www",
+            "/a b",
+            "/a\nb",
+            "/-rf",
+            "/--checkpoint-action=exec=x",
+            "/$(x)`y`'\"",
+            "/e\u{301}",
+            "/\u{202e}x",
+            "/..a",
+        ] {
             assert_eq!(absolute(path).as_deref(), Ok(path));
         }
         assert_eq!(absolute("//var/./www//").as_deref(), Ok("/var/www"));
@@ -130,7 +141,9 @@ mod tests {
 
     #[test]
     fn an_exclude_is_a_name_or_an_anchored_path() {
-        for (raw, rule) in [("*.tmp", "*.tmp"), ("node_modules/", "node_modules"), ("/var//cache/", "/var/cache"), ("-x", "-x")] {
+        for (raw, rule) in
+            [("*.tmp", "*.tmp"), ("node_modules/", "node_modules"), ("/var//cache/", "/var/cache"), ("-x", "-x")]
+        {
             assert_eq!(exclude(raw).as_deref(), Ok(rule));
         }
         for raw in ["", "/", "*", "/*", "**", "a/b", "a\0b", "/a/../b", "."] {

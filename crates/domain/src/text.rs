@@ -131,7 +131,8 @@ mod tests {
 
     #[test]
     fn odd_but_honest_text_stays_as_it_is() {
-        for raw in ["$(reboot) `x` 'y' \"z\"", "--checkpoint-action", "שלום", "👩‍👩‍👧", "نمی‌خواهم", "<b>&amp;"] {
+        for raw in ["$(reboot) `x` 'y' \"z\"", "--checkpoint-action", "שלום", "👩‍👩‍👧", "نمی‌خواهم", "<b>&amp;"]
+        {
             assert_eq!(LABEL.canonical(raw).as_deref(), Ok(raw));
         }
         assert_eq!(LABEL.canonical(" e\u{301} ").as_deref(), Ok("é"));

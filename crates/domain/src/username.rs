@@ -37,7 +37,9 @@ mod tests {
             assert_eq!(parse(name).as_deref(), Ok(name));
         }
         let long = "x".repeat(129);
-        for name in ["", " ", "-l", "a b", "a\nb", "a\0b", "$(x)", "a;b", "a:b", "a/b", "a'b", "`x`", "\u{202e}a", &long] {
+        for name in
+            ["", " ", "-l", "a b", "a\nb", "a\0b", "$(x)", "a;b", "a:b", "a/b", "a'b", "`x`", "\u{202e}a", &long]
+        {
             assert_eq!(parse(name), Err(UsernameProblem), "{name:?}");
         }
     }

@@ -18,3 +18,40 @@ pub mod token;
 
 pub use kek::{Kek, KekError, KekOrigin};
 pub use seal::{KEY_VERSION, OpenError, Opener, SealContext, SealedColumn, Sealer};
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+    use std::marker::PhantomData;
+
+    struct Probe<T>(PhantomData<T>);
+
+    trait HasNoDebug {
+        const HAS_DEBUG: bool = false;
+    }
+
+    impl<T> HasNoDebug for Probe<T> {}
+
+    impl<T: Debug> Probe<T> {
+        const HAS_DEBUG: bool = true;
+    }
+
+    /// A `#[derive(Debug)]` on one of these would sooner or later put it into a log.
+    #[test]
+    fn nothing_that_holds_a_secret_can_be_printed() {
+        let found = [
+            Probe::<crate::Kek>::HAS_DEBUG,
+            Probe::<crate::Opener>::HAS_DEBUG,
+            Probe::<crate::manifest::MacKey>::HAS_DEBUG,
+            Probe::<crate::one_time::OneTimeSecret>::HAS_DEBUG,
+            Probe::<crate::token::PlainToken>::HAS_DEBUG,
+            Probe::<crate::ticket::TicketSecret>::HAS_DEBUG,
+            Probe::<crate::ticket::SetupSecret>::HAS_DEBUG,
+            Probe::<crate::private_key::ImportedKey>::HAS_DEBUG,
+            Probe::<crate::recovery_kit::RecoveryKit<'_>>::HAS_DEBUG,
+        ];
+        assert_eq!(found, [false; 9]);
+        let control = Probe::<crate::SealContext>::HAS_DEBUG;
+        assert!(control, "the probe itself works");
+    }
+}

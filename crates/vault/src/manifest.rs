@@ -1,8 +1,8 @@
 //! The manifest's authentication: HMAC-SHA-256 under the team's `mac` key over the exact bytes of the manifest. What
 //! was re-serialised, changed or signed for another team does not verify, and is then never parsed.
 
-use holdfast_domain::manifest::{MANIFEST_VERSION, Manifest, SignedManifest};
 use hmac::{Hmac, Mac};
+use holdfast_domain::manifest::{MANIFEST_VERSION, Manifest, SignedManifest};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 use zeroize::Zeroizing;

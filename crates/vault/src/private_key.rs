@@ -83,7 +83,8 @@ fn check_algorithm(key: &PrivateKey) -> Result<(), PrivateKeyError> {
     match key.algorithm() {
         Algorithm::Ed25519 | Algorithm::Ecdsa { .. } => Ok(()),
         Algorithm::Rsa { .. } => {
-            let bits = key.public_key().key_data().rsa().map_or(0, russh::keys::ssh_key::public::RsaPublicKey::key_size);
+            let bits =
+                key.public_key().key_data().rsa().map_or(0, russh::keys::ssh_key::public::RsaPublicKey::key_size);
             if bits < RSA_MIN_BITS { Err(PrivateKeyError::Unsupported(format!("RSA of {bits} bits"))) } else { Ok(()) }
         }
         other => Err(PrivateKeyError::Unsupported(other.as_str().to_owned())),
@@ -133,7 +134,10 @@ mod tests {
         ] {
             assert_eq!(import(&keygen(args)).err(), Some(PrivateKeyError::Encrypted), "{args:?}");
         }
-        assert!(matches!(import(&keygen(&["-t", "rsa", "-b", "1024", "-N", ""])), Err(PrivateKeyError::Unsupported(_))));
+        assert!(matches!(
+            import(&keygen(&["-t", "rsa", "-b", "1024", "-N", ""])),
+            Err(PrivateKeyError::Unsupported(_))
+        ));
         assert_eq!(import("ssh-ed25519 AAAAC3 me").err(), Some(PrivateKeyError::Public));
         assert_eq!(import("PuTTY-User-Key-File-3: ssh-ed25519").err(), Some(PrivateKeyError::Putty));
         let cut = keygen(&["-t", "ed25519", "-N", ""]);

@@ -65,7 +65,8 @@ mod tests {
                       | age -r \"$1\" > backup.tar.zst.age; rm -r tree";
         assert!(shell(dir.path(), script, &recipient));
         std::fs::write(dir.path().join("kit.txt"), page).unwrap();
-        let commands: String = page.lines().filter_map(|l| l.strip_prefix("    ")).fold(String::new(), |a, l| a + l + "\n");
+        let commands: String =
+            page.lines().filter_map(|l| l.strip_prefix("    ")).fold(String::new(), |a, l| a + l + "\n");
         assert!(shell(dir.path(), &format!("set -e\n{commands}"), ""), "{commands}");
         assert_eq!(std::fs::read_to_string(dir.path().join("restored/tree/a")).unwrap(), "hello");
     }

@@ -6,15 +6,14 @@
 //! X25519, HKDF-SHA-256 and ChaCha20-Poly1305.
 
 use crate::kek::Kek;
+use holdfast_domain::ids::TeamId;
 use hpke::aead::ChaCha20Poly1305;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
-use holdfast_domain::ids::TeamId;
 use hpke::{Deserializable, Kem, OpModeR, OpModeS, Serializable};
 use rand::{CryptoRng, SeedableRng};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use uuid::Uuid;
-use zeroize::{Zeroize, Zeroizing};
 
 /// Version of the workers' key pair: `vault_keys.version`.
 pub const KEY_VERSION: i32 = 1;
@@ -232,16 +231,9 @@ impl Opener {
     /// # Errors
     /// See [`OpenError`].
     pub fn open_text(&self, place: &SealContext, sealed: &[u8]) -> Result<SecretString, OpenError> {
-        let bytes = Zeroizing::new(self.open(place, sealed)?.expose_secret().to_vec());
-        let text = std::str::from_utf8(&bytes).map_err(|_| OpenError::NotText)?;
+        let opened = self.open(place, sealed)?;
+        let text = std::str::from_utf8(opened.expose_secret()).map_err(|_| OpenError::NotText)?;
         Ok(SecretString::from(text))
-    }
-}
-
-impl Drop for Opener {
-    fn drop(&mut self) {
-        // The private key wipes itself; the copy of the public one is wiped so that a memory image names no key.
-        self.public_key.zeroize();
     }
 }
 
@@ -292,7 +284,7 @@ mod tests {
             let mut changed = sealed.clone();
             let at = at.index(sealed.len());
             changed[at] ^= 1 << bit;
-            // The top bit of an X25519 point is ignored by its definition (RFC 7748); the AEAD's key schedule covers it.
+            // The encapsulated key's top bit too, which X25519 itself ignores: the key schedule takes all its bytes.
             prop_assert!(opener.open(&here, &changed).is_err(), "byte {at}, bit {bit}");
             prop_assert!(opener.open(&here, &sealed[..at]).is_err());
             let mut longer = sealed;

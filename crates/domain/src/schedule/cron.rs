@@ -22,7 +22,9 @@ pub enum CronProblem {
     #[error("a cron expression may have at most {MAX_BYTES} bytes")]
     TooLong,
     /// A field that cannot be read.
-    #[error("the {field} field of the cron expression must be *, numbers from {low} to {high}{names}, lists, ranges or steps (*/n, a-b/n)")]
+    #[error(
+        "the {field} field of the cron expression must be *, numbers from {low} to {high}{names}, lists, ranges or steps (*/n, a-b/n)"
+    )]
     Field {
         /// Which.
         field: &'static str,
