@@ -59,6 +59,8 @@ fn a_time_that_does_not_exist_runs_right_after_the_gap_and_one_that_exists_twice
     assert_eq!(times, ["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"], "the gap is 02:00 to 03:00 local");
     let times = next(&daily("02:30", "Europe/Berlin"), "2026-10-24T03:00:00Z", 2);
     assert_eq!(times, ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"], "the first 02:30, and not the second");
+    let times = next(&daily("02:30", "Europe/Berlin"), "2026-10-25T01:10:00Z", 1);
+    assert_eq!(times, ["2026-10-26T01:30:00Z"], "asked in the second pass through that hour");
     let times = next(&cron("15,45 2 * * *", "Europe/Berlin"), "2026-03-29T00:30:00Z", 2);
     assert_eq!(times, ["2026-03-29T01:00:00Z", "2026-03-30T00:15:00Z"], "two times in one gap are one run");
     // A whole day that did not exist.
@@ -316,6 +318,13 @@ proptest! {
         let ours: Vec<_> = std::iter::successors(schedule.next_after(start), |at| schedule.next_after(*at))
             .take_while(|at| *at <= end)
             .collect();
-        prop_assert_eq!(ours, seen_on_the_wall(&text, zone, start, end), "{}", text);
+        let theirs = seen_on_the_wall(&text, zone, start, end);
+        prop_assert_eq!(&ours, &theirs, "{}", text);
+        // From any moment, one in the second pass through a repeated hour too.
+        for now in (0..36 * 4).map(|quarter| start + TimeDelta::minutes(15 * quarter + 7)) {
+            let wanted = theirs.iter().find(|at| **at > now);
+            let got = schedule.next_after(now).filter(|at| *at <= end);
+            prop_assert_eq!(got.as_ref(), wanted, "{} from {}", text, now);
+        }
     }
 }
