@@ -1,0 +1,32 @@
+//! The product's own log, on standard error. Standard output is for what a command was asked to print.
+
+use anyhow::{Result, anyhow};
+use holdfast_config::{LogConfig, LogFormat};
+use std::io::{IsTerminal, Write};
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging.
+///
+/// # Errors
+/// `log.filter` is not one.
+pub fn start(config: &LogConfig) -> Result<()> {
+    let filter = EnvFilter::try_new(&config.filter).map_err(|error| anyhow!("`log.filter`: {error}"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    started.map_err(|error| anyhow!("the log cannot be started: {error}"))
+}
+
+/// The last words of a command that failed: the chain of causes in one line.
+pub fn complain(error: &anyhow::Error) {
+    // With standard error closed there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "holdfast: {error:#}");
+}
+
+/// What a command was asked to print. A closed pipe is not an error of ours.
+pub fn say(text: impl std::fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
