@@ -96,16 +96,13 @@ pub async fn back_up(client: &ApiClient, task: i64, poll: Duration, on_read: imp
     Ok(run)
 }
 
-/// The newest backup, which must come from `run`.
+/// The backup that `run` made.
 ///
 /// # Errors
-/// There is none, or it is another run's.
+/// It made none, or the API refused.
 pub async fn backup_of(client: &ApiClient, run: &Value) -> Result<Value> {
-    let listed = client.get("backups?sort=-created_at&per_page=1").await?;
-    let id = listed["data"][0]["id"].as_i64().context("the run succeeded, but no backup is listed")?;
-    let backup = client.get(&format!("backups/{id}")).await?["data"].take();
-    ensure!(backup["backup_run_id"] == run["id"], "the newest backup is not this run's: {}", backup["backup_run_id"]);
-    Ok(backup)
+    let id = run["backup_id"].as_i64().context("the run succeeded, but names no backup")?;
+    Ok(client.get(&format!("backups/{id}")).await?["data"].take())
 }
 
 /// Restores `backup` as `request` says, to its end, and returns the restore, which succeeded without a warning.
