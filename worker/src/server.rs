@@ -4,7 +4,7 @@
 use crate::context::WorkerContext;
 use holdfast_domain::ids::RemoteServerId;
 use holdfast_domain::{Failure, FailureCode, Step};
-use holdfast_remote::{ConnectError, HostKeyExpectation, Peer, Session};
+use holdfast_remote::{ConnectError, HostKeyExpectation, Peer, Session, Timing};
 use holdfast_store::repositories::server_contact::{Contact, ContactOutcome};
 use holdfast_store::{Access, StoreError, rows};
 
@@ -18,7 +18,28 @@ pub async fn connect(
     row: &rows::remote_servers::Model,
     peer: &Peer,
 ) -> Result<Session, Failure> {
-    let connected = Session::connect(&context.egress, peer).await;
+    connect_with(context, access, row, peer, timing(context)).await
+}
+
+/// The operator's times for connections.
+#[must_use]
+pub fn timing(context: &WorkerContext) -> Timing {
+    let ssh = &context.config.ssh;
+    Timing { handshake: ssh.handshake_timeout, keepalive: ssh.keepalive_interval, ..Timing::default() }
+}
+
+/// [`connect`] with other times than the operator's.
+///
+/// # Errors
+/// Why there is no session.
+pub async fn connect_with(
+    context: &WorkerContext,
+    access: &Access,
+    row: &rows::remote_servers::Model,
+    peer: &Peer,
+    timing: Timing,
+) -> Result<Session, Failure> {
+    let connected = Session::connect_with(&context.egress, peer, timing).await;
     let (outcome, key) = match &connected {
         Ok(session) => (ContactOutcome::Online, Some(session.host_key())),
         Err(ConnectError { failure, presented_host_key }) => {

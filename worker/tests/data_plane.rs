@@ -214,6 +214,39 @@ async fn only_the_backups_own_manifest_is_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_changed_together_with_the_database_fails_its_authentication() {
+    let plane = Plane::new().await;
+    let backup = plane.world.store(&sample(), EncryptionMode::Managed, "/srv").await;
+    let text = std::fs::read_to_string(&backup.manifests[0]).unwrap();
+    let changed = text.replace("user@host:22", "root@host:22");
+    assert_ne!(text, changed);
+    for path in &backup.manifests {
+        overwrite(path, changed.as_bytes());
+    }
+    let expected = digest(changed.as_bytes());
+    let mut row = backup.manifest.clone();
+    row.origin = "root@host:22".into();
+    sqlx::query("UPDATE backups SET manifest = $2 WHERE id = $1")
+        .bind(backup.id.0)
+        .bind(serde_json::to_value(&row).unwrap())
+        .execute(&plane.world.owner)
+        .await
+        .unwrap();
+    sqlx::query(
+        "UPDATE backup_copy_objects SET size_bytes = $2, sha256 = $3
+         WHERE kind = 'manifest' AND backup_copy_id IN (SELECT id FROM backup_copies WHERE backup_id = $1)",
+    )
+    .bind(backup.id.0)
+    .bind(i64::try_from(expected.size_bytes).unwrap())
+    .bind(&expected.sha256)
+    .execute(&plane.world.owner)
+    .await
+    .unwrap();
+    let refused = code(plane.act(stored(backup.id)).await).await;
+    assert_eq!(refused, (StatusCode::BAD_GATEWAY, "manifest_invalid".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_says_something_else_than_the_manifest_is_not_believed_either() {
     let plane = Plane::new().await;
     let backup = plane.world.store(&sample(), EncryptionMode::Managed, "/srv").await;

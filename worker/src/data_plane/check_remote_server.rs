@@ -9,8 +9,13 @@ use axum::response::Response;
 use holdfast_domain::check::CheckStep;
 use holdfast_domain::ids::RemoteServerId;
 use holdfast_domain::{Failure, FailureCode, Step};
+use holdfast_remote::Timing;
 use holdfast_sources::probe;
 use holdfast_store::Access;
+use std::time::Duration;
+
+/// How long each part of a check may take.
+const STEP_LIMIT: Duration = Duration::from_secs(6);
 
 /// The steps in order, with what each says when it passed.
 const STEPS: [(&str, &str); 5] = [
@@ -37,7 +42,7 @@ pub async fn check_remote_server(
     drop(tx);
     let steps = match peer {
         Err(failure) => vec![failed("prepare", failure.to_string())],
-        Ok(peer) => match server::connect(context, access, &row, &peer).await {
+        Ok(peer) => match server::connect_with(context, access, &row, &peer, quick(context)).await {
             Err(failure) => steps_until(&failure),
             Ok(mut session) => {
                 let mut steps = first(STEPS.len() - 1);
@@ -47,6 +52,13 @@ pub async fn check_remote_server(
         },
     };
     Ok(answer(&steps))
+}
+
+/// Shorter than for a run: connection, key exchange, log-in and program each take at most this, and the client of a
+/// check waits 30 s for all of them.
+fn quick(context: &WorkerContext) -> Timing {
+    let usual = server::timing(context);
+    Timing { handshake: usual.handshake.min(STEP_LIMIT), silence: STEP_LIMIT, ..usual }
 }
 
 async fn tools(session: &mut holdfast_remote::Session) -> CheckStep {
