@@ -36,7 +36,7 @@ pub struct EncodeOptions {
     pub encryption: Encryption,
     /// zstd's level.
     pub level: i32,
-    /// Plain bytes of a frame.
+    /// Plain bytes of a frame; at most 8 MiB.
     pub frame_bytes: usize,
     /// Whether an index is made; only of a tar.
     pub with_index: bool,

@@ -23,8 +23,8 @@ const RECORD_BYTES: usize = 12;
 const HAS_CHECKSUMS: u8 = 0x80;
 /// The descriptor's bits that must be zero.
 const RESERVED: u8 = 0x7c;
-/// Largest frame accepted when reading; we write 4 MiB.
-const MAX_FRAME_BYTES: u32 = 64 << 20;
+/// Largest frame written or accepted; usual are 4 MiB. It is what a reader must have memory for.
+pub(crate) const MAX_FRAME_BYTES: u32 = 8 << 20;
 /// Largest table accepted when reading: 5.5 million frames, 22 TiB at 4 MiB.
 const MAX_TABLE_BYTES: u64 = 64 << 20;
 

@@ -11,6 +11,8 @@ const BLOCK: usize = 512;
 const MAX_EXTENDED_BYTES: u64 = 8 << 20;
 /// Longest path that gets a line in the index; a longer one is counted only.
 const MAX_PATH_BYTES: usize = 64 << 10;
+/// Most bytes of attribute names kept of one entry: what Linux lists at most (`XATTR_LIST_MAX`).
+const MAX_XATTR_NAME_BYTES: usize = 64 << 10;
 
 /// The stream is not a tar that can be restored.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -287,7 +289,9 @@ impl Overrides {
                 self.mtime = Some(text.split('.').next()?.parse().ok()?);
             }
             _ => {
-                if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
+                let kept: usize = self.xattrs.iter().map(String::len).sum();
+                let name = key.strip_prefix(b"SCHILY.xattr.");
+                if let Some(name) = name.filter(|name| kept + name.len() <= MAX_XATTR_NAME_BYTES) {
                     self.xattrs.push(String::from_utf8_lossy(name).into_owned());
                 }
             }

@@ -3,7 +3,7 @@
 
 use super::{EncodeOptions, Encoded, Input, StreamFormat};
 use crate::digest::Hasher;
-use crate::frames::{FrameCompressor, SeekTable};
+use crate::frames::{FrameCompressor, MAX_FRAME_BYTES, SeekTable};
 use crate::index::writer::IndexWriter;
 use crate::key::Sealed;
 use crate::meter::Meter;
@@ -76,7 +76,7 @@ impl Work {
                 compressors.push(scope.spawn(move || compress(level, &plain, &done)));
             }
             let back = scope.spawn(|| seal(&from_all(from), sealed, &meter));
-            let front = FrontThread { from_source, to, frame_bytes: options.frame_bytes.max(1), meter: &meter };
+            let front = FrontThread { from_source, to, frame_bytes: options.frame_bytes.clamp(1, MAX_FRAME_BYTES as usize), meter: &meter };
             let front = front.run(options.format, index);
             let middle = compressors.into_iter().try_for_each(|c| c.join().unwrap_or_else(|_| Err(panicked())));
             let back = back.join().unwrap_or_else(|_| Err(panicked()));
