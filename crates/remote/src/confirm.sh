@@ -3,6 +3,7 @@
 field; target=$v
 field; target_started=$v
 field; target_leads=$v
+field; grace=$v
 case $target in '' | *[!0-9]*) exit 91 ;; esac
 left() {
     if [ ! -r /proc/self/stat ]; then
@@ -30,9 +31,9 @@ strike() {
 tries=0
 while left; do
     tries=$((tries + 1))
-    [ "$tries" = 40 ] && strike TERM
-    [ "$tries" = 50 ] && strike KILL
-    [ "$tries" -ge 70 ] && exit 1
+    [ "$tries" = "$grace" ] && strike TERM
+    [ "$tries" = $((grace + grace / 2)) ] && strike KILL
+    [ "$tries" -ge $((grace + grace / 2 + 20)) ] && exit 1
     sleep 0.1 2>/dev/null || sleep 1
 done
 exit 0

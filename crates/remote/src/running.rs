@@ -104,6 +104,18 @@ impl Running {
         }
     }
 
+    /// The next event, if one has already come.
+    ///
+    /// # Errors
+    /// As [`Running::next`].
+    pub fn take_ready(&mut self) -> Result<Option<Event>, Failure> {
+        if let Some(item) = self.kept.pop_front() {
+            self.kept_bytes = self.kept_bytes.saturating_sub(size_of(&item));
+            return item.map(Some);
+        }
+        self.events.try_recv().ok().transpose()
+    }
+
     /// Ends its standard input.
     ///
     /// # Errors
@@ -118,8 +130,15 @@ impl Running {
         self.process.get()
     }
 
-    /// Ends the program by ending the connection, and looks on a new one whether it is gone.
-    pub async fn cancel(mut self) -> Termination {
+    /// Ends the program by ending the connection, and looks on a new one whether it is gone within 4 s; what stays is
+    /// killed. All of it takes at most 10 s.
+    pub async fn cancel(self) -> Termination {
+        self.cancel_within(Duration::from_secs(4)).await
+    }
+
+    /// [`Running::cancel`] for a program that cleans up after itself: it gets `grace` to end on its own, and half of that
+    /// once more after it was asked to.
+    pub async fn cancel_within(mut self, grace: Duration) -> Termination {
         if self.process.get().is_none() {
             let _ = tokio::time::timeout(GREETING_WAIT, self.await_greeting()).await;
         }
@@ -131,7 +150,7 @@ impl Running {
         drop(input);
         connection.end().await;
         let Some(process) = process.get() else { return Termination { process_terminated: false } };
-        termination::confirm(&connection, process).await
+        termination::confirm(&connection, process, grace).await
     }
 
     async fn await_greeting(&mut self) {

@@ -7,11 +7,11 @@ use crate::session::{Connection, Session};
 use crate::{Event, HostKeyExpectation, Peer};
 use std::time::Duration;
 
-/// Waits up to 5 s for the group to be gone, then kills it.
+/// Waits for the group to be gone, asks it to end, kills it.
 const CONFIRM: &str = include_str!("confirm.sh");
 
-/// All of it together; a cancelled run is dead within 10 s.
-const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
+/// For connecting and for dying after the kill.
+const CONFIRM_EXTRA: Duration = Duration::from_secs(3);
 
 /// What a cancel achieved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,17 +45,19 @@ impl RemoteProcess {
 }
 
 /// Looks on a new connection whether `process` is gone, and kills it if it stays.
-pub(crate) async fn confirm(connection: &Connection, process: &RemoteProcess) -> Termination {
-    let check = tokio::time::timeout(CONFIRM_WITHIN, check(connection, process));
+pub(crate) async fn confirm(connection: &Connection, process: &RemoteProcess, grace: Duration) -> Termination {
+    let check = tokio::time::timeout(grace + grace / 2 + CONFIRM_EXTRA, check(connection, process, grace));
     Termination { process_terminated: check.await.unwrap_or(false) }
 }
 
-async fn check(connection: &Connection, process: &RemoteProcess) -> bool {
+async fn check(connection: &Connection, process: &RemoteProcess, grace: Duration) -> bool {
     let host_key = HostKeyExpectation::Pinned(connection.host_key.clone());
     let peer = Peer { host_key, ..connection.peer.clone() };
     let Ok(mut session) = Session::connect_with(&connection.guard, &peer, connection.timing).await else { return false };
     let pid = process.pid.to_string();
-    let fields: [&[u8]; 3] = [pid.as_bytes(), process.started.as_bytes(), if process.leads { b"1" } else { b"0" }];
+    let tenths = (grace.as_millis() / 100).to_string();
+    let leads: &[u8] = if process.leads { b"1" } else { b"0" };
+    let fields: [&[u8]; 4] = [pid.as_bytes(), process.started.as_bytes(), leads, tenths.as_bytes()];
     let Ok(mut running) = session.start(CONFIRM, &fields).await else { return false };
     loop {
         match running.next().await {

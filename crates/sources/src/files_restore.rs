@@ -1,25 +1,46 @@
 //! Putting a file tree back.
+//!
+//! Needs on the server: a POSIX shell, `base64`, GNU tar (others drop this format's long names without a word), `dd`,
+//! `mktemp`, `find`, `mv`, `stat`. The tar stream goes in frames, so that a cut is never taken for the end, into a folder of
+//! ours (0700) beside the target; what was unpacked is counted and judged here, and only a word of ours moves it into
+//! place. On every other way out, the program removes the folder.
 
+use crate::lines::{Line, Lines, Words};
+use crate::patterns::member_path;
+use crate::refusal;
+use crate::staged::Staged;
+use crate::tar_lines::{Judged, while_extracting};
 use bytes::Bytes;
+use holdfast_domain::failure::printable;
 use holdfast_domain::restore::{ExistingPolicy, RestoreLayout};
-use holdfast_domain::warning::Warnings;
+use holdfast_domain::warning::{Warning, WarningCode, Warnings};
 use holdfast_domain::{Failure, FailureCode, Step};
-use holdfast_remote::Session;
+use holdfast_remote::{Event, Running, Session};
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What runs on the server.
+pub(crate) const PROGRAM: &str = include_str!("files_restore.sh");
+
+/// Bytes in a frame; the server takes each with one process.
+const FRAME_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long the removal of a staging folder may take.
+const CLEANING: Duration = Duration::from_secs(40);
 
 /// Where and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoreTarget {
-    /// Absolute path on the server.
+    /// Absolute path of a folder on the server, which need not exist.
     pub path: String,
     /// What to do with what exists.
     pub existing: ExistingPolicy,
     /// How the paths lie below `path`.
     pub layout: RestoreLayout,
     /// For `contents_only`: the absolute source paths whose content goes straight into the target (the selected paths, or
-    /// the task's top paths for a whole restore).
+    /// the task's top paths for a whole restore). A single folder gives the target its own mode and times too.
     pub top_paths: Vec<String>,
-    /// Set owners; needs root there.
+    /// Set owners; needs root there, else it is a warning.
     pub restore_owners: bool,
     /// How many entries the stream will carry, if known: compared before anything is moved into place.
     pub expected_entries: Option<u64>,
@@ -30,13 +51,13 @@ pub struct RestoreTarget {
 /// What was put back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RestoreReport {
-    /// Entries moved into place (or staged, for a dry run).
+    /// Entries that were unpacked, folders on the way to them included.
     pub entries: u64,
     /// Of these, regular files.
     pub files: u64,
     /// Bytes in the regular files.
     pub size_bytes: u64,
-    /// Entries that were left as they were (`existing = skip`).
+    /// Files and folders that were left as they were (`existing = skip`).
     pub skipped: u64,
     /// What was set otherwise than asked for, or made harmless.
     pub warnings: Warnings,
@@ -48,32 +69,287 @@ pub struct RestoreReport {
 ///
 /// # Errors
 /// `target_exists`, `target_unwritable`, `missing_tool`, `invalid_config`, and what the connection can say.
-pub async fn open(_session: Session, _target: &RestoreTarget) -> Result<FilesWriter, Failure> {
-    Err(Failure::new(Step::Stage, FailureCode::Internal, "being written"))
+pub async fn open(mut session: Session, target: &RestoreTarget) -> Result<FilesWriter, Failure> {
+    let fields = fields(target)?;
+    let fields: Vec<&[u8]> = fields.iter().map(String::as_bytes).collect();
+    let running = session.start(PROGRAM, &fields).await?;
+    let mut writer = FilesWriter::new(session, running, target);
+    writer.until(|state| state.ready).await?;
+    Ok(writer)
+}
+
+fn fields(target: &RestoreTarget) -> Result<Vec<String>, Failure> {
+    let invalid = |detail: String| Failure::new(Step::Prepare, FailureCode::InvalidConfig, detail);
+    let path = member_path(&target.path).ok_or_else(|| invalid(format!("{:?} is no absolute path.", target.path)))?;
+    let existing = match target.existing {
+        ExistingPolicy::Refuse => "refuse",
+        ExistingPolicy::Skip => "skip",
+        ExistingPolicy::Overwrite => "overwrite",
+    };
+    let layout = match target.layout {
+        RestoreLayout::KeepPath => "keep_path",
+        RestoreLayout::ContentsOnly => "contents_only",
+    };
+    let tops = match target.layout {
+        RestoreLayout::KeepPath => Vec::new(),
+        RestoreLayout::ContentsOnly => target
+            .top_paths
+            .iter()
+            .map(|top| member_path(top).ok_or_else(|| invalid(format!("{top:?} is no absolute path."))))
+            .collect::<Result<_, _>>()?,
+    };
+    if target.layout == RestoreLayout::ContentsOnly && tops.is_empty() {
+        return Err(invalid("contents_only needs the paths whose content is meant.".to_owned()));
+    }
+    let owners = if target.restore_owners { "1" } else { "0" };
+    let mut fields = [&path, existing, layout, owners].map(str::to_owned).to_vec();
+    fields.push(tops.len().to_string());
+    fields.extend(tops);
+    Ok(fields)
 }
 
 /// A tar stream being unpacked.
-pub struct FilesWriter {}
+pub struct FilesWriter {
+    running: Running,
+    _session: Session,
+    frame: Vec<Bytes>,
+    frame_bytes: usize,
+    // A frame is on its way: nothing else may be sent before it is whole.
+    sending: bool,
+    expected_entries: Option<u64>,
+    dry_run: bool,
+    state: State,
+}
+
+/// What the program has said so far.
+#[derive(Default)]
+struct State {
+    stdout: Lines,
+    words: Words,
+    ready: bool,
+    staged: Option<Staged>,
+    done: bool,
+    exited: Option<u32>,
+    refused: Option<Failure>,
+    incomplete: bool,
+    full: bool,
+    tolerated: u64,
+    report: RestoreReport,
+}
 
 impl FilesWriter {
+    fn new(session: Session, running: Running, target: &RestoreTarget) -> Self {
+        Self {
+            running,
+            _session: session,
+            frame: Vec::new(),
+            frame_bytes: 0,
+            sending: false,
+            expected_entries: target.expected_entries,
+            dry_run: target.dry_run,
+            state: State::default(),
+        }
+    }
+
     /// Takes the next bytes of the tar stream; returns when they are accepted.
     ///
     /// # Errors
     /// The program there failed or the connection did; the staging folder is then removed there.
-    pub async fn write(&mut self, _bytes: Bytes) -> Result<(), Failure> {
-        Err(Failure::new(Step::Stage, FailureCode::Internal, "being written"))
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
+        self.frame_bytes += bytes.len();
+        self.frame.push(bytes);
+        if self.frame_bytes >= FRAME_BYTES { self.send_frame().await } else { Ok(()) }
     }
 
-    /// Says that the stream is whole, checks what was unpacked and moves it into place.
+    /// Says that the stream is whole, judges what was unpacked and has it moved into place.
     ///
     /// # Errors
-    /// `restore_incomplete`, `target_exists`, `target_unwritable`, and what the connection can say.
-    pub async fn finish(self) -> Result<RestoreReport, Failure> {
-        Err(Failure::new(Step::Place, FailureCode::Internal, "being written"))
+    /// `restore_incomplete`, `target_exists`, `target_unwritable`, and what the connection can say. Nothing is in place
+    /// then, unless the failure says that the target is incomplete.
+    pub async fn finish(mut self) -> Result<RestoreReport, Failure> {
+        self.send_frame().await?;
+        self.send(Bytes::from_static(b"end\n")).await?;
+        self.until(|state| state.staged.is_some()).await?;
+        let judged = self.state.judge(self.expected_entries);
+        if judged.is_err() || self.dry_run {
+            self.abort().await;
+            return judged;
+        }
+        self.send(Bytes::from_static(b"place\n")).await?;
+        self.until(|state| state.done).await?;
+        let _ = self.until(|state| state.exited.is_some()).await;
+        Ok(self.state.report)
     }
 
-    /// Removes the staging folder; whether a check there saw that nothing runs any more.
-    pub async fn abort(self) -> bool {
-        false
+    /// Has the staging folder removed; whether the program there said that it ended, or a check saw that it is gone.
+    pub async fn abort(mut self) -> bool {
+        if !self.sending && self.state.exited.is_none() {
+            let undone = tokio::time::timeout(CLEANING, async {
+                let _ = self.send(Bytes::from_static(b"undo\n")).await;
+                while self.state.exited.is_none() {
+                    if self.step().await.is_err() {
+                        return;
+                    }
+                }
+            });
+            let _ = undone.await;
+        }
+        self.state.exited.is_some() || self.running.cancel_within(CLEANING).await.process_terminated
+    }
+
+    async fn send_frame(&mut self) -> Result<(), Failure> {
+        if self.frame_bytes == 0 {
+            return Ok(());
+        }
+        self.sending = true;
+        self.send(Bytes::from(format!("{}\n", self.frame_bytes))).await?;
+        for piece in std::mem::take(&mut self.frame) {
+            self.send(piece).await?;
+        }
+        self.frame_bytes = 0;
+        self.sending = false;
+        Ok(())
+    }
+
+    async fn send(&mut self, bytes: Bytes) -> Result<(), Failure> {
+        while let Some(event) = self.running.take_ready()? {
+            self.state.take(event)?;
+        }
+        match self.running.write(bytes).await {
+            Ok(()) => Ok(()),
+            // The program's own words say more than "it takes no more input".
+            Err(failure) => match self.until(|_| false).await {
+                Err(better) if self.state.exited.is_some() => Err(better),
+                _ => Err(Failure { step: Step::Stage, ..failure }),
+            },
+        }
+    }
+
+    async fn until(&mut self, arrived: impl Fn(&State) -> bool) -> Result<(), Failure> {
+        while !arrived(&self.state) {
+            if let Some(status) = self.state.exited {
+                return Err(self.state.why_ended(status));
+            }
+            self.step().await?;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self) -> Result<(), Failure> {
+        let event = self.running.next().await.map_err(|failure| Failure { step: Step::Stage, ..failure })?;
+        self.state.take(event)
+    }
+}
+
+impl State {
+    fn take(&mut self, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::Stdout(bytes) => {
+                for line in self.stdout.feed(&bytes)? {
+                    self.take_progress(&line);
+                }
+            }
+            Event::Stderr(bytes) => {
+                for line in self.words.feed(&bytes)? {
+                    self.take_line(line);
+                }
+            }
+            Event::Exited(status) => {
+                if let Some(line) = self.words.last() {
+                    self.take_line(line);
+                }
+                self.exited = Some(status);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_progress(&mut self, line: &[u8]) {
+        match line {
+            b"holdfast:ready" => self.ready = true,
+            b"holdfast:done" => self.done = true,
+            b"holdfast:skipped" => self.report.skipped += 1,
+            _ => {
+                if let Some(staged) = Staged::parse(line) {
+                    self.staged = Some(staged);
+                }
+            }
+        }
+    }
+
+    fn take_line(&mut self, line: Line) {
+        let text = match line {
+            Line::Ours { key, value } => return self.take_ours(&key, &String::from_utf8_lossy(&value)),
+            Line::Text(text) => text,
+        };
+        match while_extracting(&text) {
+            Judged::Noise => {}
+            Judged::Warning(warning) => {
+                self.tolerated += 1;
+                self.report.warnings.push(warning);
+            }
+            Judged::Unknown => {
+                self.full |= [&b"No space left on device"[..], b"Disk quota exceeded"].iter().any(|s| text.ends_with(s));
+                self.words.quote(&text);
+            }
+        }
+    }
+
+    fn take_ours(&mut self, key: &str, value: &str) {
+        let warn = |message: String| Warning { code: WarningCode::NotRestored, path: None, message };
+        match (key, key.strip_prefix("refused ")) {
+            (_, Some(why)) => self.refused = Some(refusal::of_target(why, value)),
+            ("tool tar", _) => {
+                let version = printable(value.lines().next().unwrap_or_default(), 100);
+                self.report.tools.insert("tar".to_owned(), version);
+            }
+            ("not_root", _) => {
+                self.report.warnings.push(warn(format!("owners were not set: {} is not root", printable(value, 64))));
+            }
+            ("incomplete", _) => self.incomplete = true,
+            ("left", _) => self.report.warnings.push(warn(format!("{} could not be removed", printable(value, 1024)))),
+            _ => {}
+        }
+    }
+
+    /// Whether what was unpacked is what was sent.
+    fn judge(&mut self, expected_entries: Option<u64>) -> Result<RestoreReport, Failure> {
+        let incomplete = |detail: String| Failure::new(Step::Stage, FailureCode::RestoreIncomplete, detail);
+        let staged = self.staged.clone().unwrap_or_default();
+        // 2 is also tar's status when only an owner or an attribute could not be set, each with a line of its own.
+        let is_good = staged.status == 0 || (staged.status == 2 && self.tolerated > 0);
+        if !is_good || !self.words.is_silent() {
+            return Err(self.why_ended(staged.status));
+        }
+        if let Some(expected) = expected_entries.filter(|expected| *expected != staged.listed) {
+            return Err(incomplete(format!("{} entries arrived, {expected} were sent.", staged.listed)));
+        }
+        if staged.entries == 0 {
+            return Err(incomplete("nothing was unpacked.".to_owned()));
+        }
+        self.report.entries = staged.entries;
+        self.report.files = staged.files;
+        self.report.size_bytes = staged.size_bytes;
+        staged.warnings().into_iter().for_each(|warning| self.report.warnings.push(warning));
+        Ok(self.report.clone())
+    }
+
+    /// The program ended, or tar did, and not well.
+    fn why_ended(&self, status: u32) -> Failure {
+        if let Some(refused) = &self.refused {
+            return match self.incomplete {
+                false => refused.clone(),
+                true => Failure::new(
+                    Step::Place,
+                    FailureCode::RestoreIncomplete,
+                    format!("the target is incomplete, some of it was placed: {}", refused.detail),
+                ),
+            };
+        }
+        if !self.ready {
+            return refusal::not_begun(status, &self.words);
+        }
+        let code = if self.full { FailureCode::TargetUnwritable } else { FailureCode::RestoreIncomplete };
+        Failure::new(Step::Stage, code, self.words.explain(&format!("unpacking ended with status {status}")))
     }
 }

@@ -5,7 +5,12 @@
 
 pub mod files;
 pub mod files_restore;
+mod lines;
+mod patterns;
 pub mod probe;
+mod refusal;
 mod report;
+mod staged;
+mod tar_lines;
 
 pub use report::SourceReport;
