@@ -44,9 +44,9 @@ impl ByteStream {
         let thread = tokio::task::spawn_blocking(move || {
             let gone = |_| Failure::new(Step::ReadCopy, FailureCode::Cancelled, "Nobody reads any more.");
             let end = work(&mut |bytes| {
-                bytes.chunks(CHUNK_BYTES).try_for_each(|chunk| {
-                    to.blocking_send(Item::Data(Bytes::copy_from_slice(chunk))).map_err(gone)
-                })
+                bytes
+                    .chunks(CHUNK_BYTES)
+                    .try_for_each(|chunk| to.blocking_send(Item::Data(Bytes::copy_from_slice(chunk))).map_err(gone))
             });
             // Nobody listens: then nobody misses the end either.
             drop(to.blocking_send(Item::End(end)));
@@ -79,12 +79,7 @@ impl ByteStream {
 
 /// The plain bytes of a whole stream. At the end the stored bytes equal `stored` and the plain ones `original`
 /// (size and SHA-256), or it is `CopyDamaged`: cut, changed, exchanged or joined copies all are.
-pub fn plain(
-    reader: Arc<dyn ObjectReader>,
-    key: DecryptKey,
-    stored: Digest,
-    original: Option<Digest>,
-) -> ByteStream {
+pub fn plain(reader: Arc<dyn ObjectReader>, key: DecryptKey, stored: Digest, original: Option<Digest>) -> ByteStream {
     let runtime = Handle::current();
     ByteStream::of(move |out| plain_blocking(reader, runtime, &key, (&stored, original.as_ref()), out))
 }

@@ -164,4 +164,3 @@ pub fn encode(options: EncodeOptions) -> Result<Encoder, Failure> {
     let outcome = EncodeOutcome(tokio::task::spawn_blocking(move || work.run()));
     Ok(Encoder { input: EncodeInput(input), body, index, outcome, meter })
 }
-

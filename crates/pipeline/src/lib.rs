@@ -25,7 +25,9 @@ mod tap;
 pub mod verify;
 
 pub use decode::ByteStream;
-pub use encode::{EncodeInput, EncodeOptions, EncodeOutcome, Encoded, EncodedIndex, Encoder, Stopped, StreamFormat, encode};
+pub use encode::{
+    EncodeInput, EncodeOptions, EncodeOutcome, Encoded, EncodedIndex, Encoder, Stopped, StreamFormat, encode,
+};
 pub use entry::{EntryKind, IndexEntry};
 pub use fan_out::{Target, TargetMeter, TargetState, Written, fan_out};
 pub use key::{DecryptKey, Encryption, FileKey};

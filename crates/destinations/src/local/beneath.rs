@@ -8,8 +8,7 @@ use rustix::io::Errno;
 use std::fs::File;
 
 /// How names are resolved.
-const RESOLVE: ResolveFlags =
-    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+const RESOLVE: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 /// Folders are ours alone.
 const FOLDER_MODE: Mode = Mode::RWXU;
 /// So are files.
@@ -144,6 +143,7 @@ pub(crate) fn components(name: &str) -> Option<(Vec<&str>, &str)> {
 }
 
 fn open_folder(at: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, DiskError> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Without NOFOLLOW: a link is then refused as one (ELOOP), and not taken for a folder that is absent (ENOTDIR).
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::openat2(at, name, flags, Mode::empty(), RESOLVE).map_err(DiskError::of("opening a folder"))
 }

@@ -2,8 +2,8 @@
 //!
 //! A thread of its own does the disk's work and cleans up whatever happens, even when nobody waits for it any more.
 
-use super::beneath::{DiskError, open_file, open_folders, remove, rename, sync_folder};
 use super::LocalRoot;
+use super::beneath::{DiskError, open_file, open_folders, remove, rename, sync_folder};
 use async_trait::async_trait;
 use bytes::Bytes;
 use holdfast_domain::manifest::{Digest, ManifestObject};

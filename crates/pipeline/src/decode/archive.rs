@@ -34,9 +34,8 @@ impl Archive {
         let io = |e| carried(e, broken);
         let mut opened = Opened::start(key, RangeReader::new(reader, runtime))?;
         let stream_bytes = opened.seek(SeekFrom::End(0)).map_err(io)?;
-        let footer_at = stream_bytes
-            .checked_sub(FOOTER_BYTES as u64)
-            .ok_or_else(|| damaged("The copy is too short to be one."))?;
+        let footer_at =
+            stream_bytes.checked_sub(FOOTER_BYTES as u64).ok_or_else(|| damaged("The copy is too short to be one."))?;
         let mut footer = [0; FOOTER_BYTES];
         opened.seek(SeekFrom::Start(footer_at)).map_err(io)?;
         opened.read_exact(&mut footer).map_err(io)?;

@@ -76,7 +76,12 @@ impl Work {
                 compressors.push(scope.spawn(move || compress(level, &plain, &done)));
             }
             let back = scope.spawn(|| seal(&from_all(from), sealed, &meter));
-            let front = FrontThread { from_source, to, frame_bytes: options.frame_bytes.clamp(1, MAX_FRAME_BYTES as usize), meter: &meter };
+            let front = FrontThread {
+                from_source,
+                to,
+                frame_bytes: options.frame_bytes.clamp(1, MAX_FRAME_BYTES as usize),
+                meter: &meter,
+            };
             let front = front.run(options.format, index);
             let middle = compressors.into_iter().try_for_each(|c| c.join().unwrap_or_else(|_| Err(panicked())));
             let back = back.join().unwrap_or_else(|_| Err(panicked()));

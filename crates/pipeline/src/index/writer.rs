@@ -43,12 +43,7 @@ impl IndexWriter {
     }
 
     /// Writes the line that says what stream it belongs to, and the end.
-    pub(crate) fn finish(
-        mut self,
-        original: &Digest,
-        back: &Back,
-        tap: TapReport,
-    ) -> Result<EncodedIndex, Failure> {
+    pub(crate) fn finish(mut self, original: &Digest, back: &Back, tap: TapReport) -> Result<EncodedIndex, Failure> {
         self.line(&Line::End(IndexEnd {
             entries: self.entries,
             unindexed: tap.unindexed,

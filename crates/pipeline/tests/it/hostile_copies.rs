@@ -111,10 +111,8 @@ proptest! {
 #[tokio::test]
 async fn v1_knows_another_backups_copy_of_the_same_size() {
     for encryption in [recipients(), Encryption::None] {
-        let options = || EncodeOptions {
-            frame_bytes: 10_000,
-            ..EncodeOptions::new(StreamFormat::Opaque, encryption.clone())
-        };
+        let options =
+            || EncodeOptions { frame_bytes: 10_000, ..EncodeOptions::new(StreamFormat::Opaque, encryption.clone()) };
         let good = store(&noise(150_000, 1), 4096, options()).await.expect("stores");
         let other = store(&noise(140_000, 2), 4096, options()).await.expect("stores");
         let size = other.body.len() as u64;

@@ -4,7 +4,7 @@ use crate::support::{Stored, memory, noise, read_all, recipients, run, store};
 use holdfast_domain::FailureCode;
 use holdfast_pipeline::index::{Listing, list};
 use holdfast_pipeline::restore_plan::{Plan, plan, selected};
-use holdfast_pipeline::{EncodeOptions, EntryKind, IndexEntry, StreamFormat, index};
+use holdfast_pipeline::{EncodeOptions, Encryption, EntryKind, IndexEntry, StreamFormat, index};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -185,7 +185,8 @@ async fn a_selection_reads_only_its_own_stream() {
     let wanted = &noise(9 << 20, 77)[5 << 20..(5 << 20) + 64];
     let middle = tar.windows(64).position(|w| w == wanted).expect("is there");
     changed[middle] ^= 1;
-    let options = || EncodeOptions::new(StreamFormat::Tar, recipients());
+    // Not encrypted: there the key does not tell them apart, and age's header is not of a random length.
+    let options = || EncodeOptions::new(StreamFormat::Tar, Encryption::None);
     let stored = store(&tar, 100_000, options()).await.expect("stores");
     let other = store(&changed, 100_000, options()).await.expect("stores");
     assert_eq!(stored.body.len(), other.body.len(), "the same size, or the test shows less than it says");

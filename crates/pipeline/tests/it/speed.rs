@@ -48,10 +48,8 @@ async fn how_fast_a_stream_is_made() {
         for threads in [1, 2] {
             for encryption in [Encryption::None, recipients()] {
                 let name = if encryption.is_encrypted() { "age" } else { "plain" };
-                let options = EncodeOptions {
-                    compress_threads: threads,
-                    ..EncodeOptions::new(StreamFormat::Opaque, encryption)
-                };
+                let options =
+                    EncodeOptions { compress_threads: threads, ..EncodeOptions::new(StreamFormat::Opaque, encryption) };
                 println!("{what:7} {name:5} {threads} thread(s): {:6.0} MiB/s", speed(&plain, options).await);
             }
         }
