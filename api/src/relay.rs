@@ -149,8 +149,9 @@ async fn judge(response: reqwest::Response) -> Result<reqwest::Response, RelayEr
     if status.is_success() || status == StatusCode::NOT_MODIFIED {
         return Ok(response);
     }
-    if !status.is_client_error() && !status.is_server_error() {
-        tracing::warn!(%status, "a data plane answered with a status that it never sends");
+    // 401 says that the ticket was not taken: that is between us and the worker, never about the client's token.
+    if !status.is_client_error() && !status.is_server_error() || status == StatusCode::UNAUTHORIZED {
+        tracing::warn!(%status, "a data plane did not take its ticket, or answered what it never should");
         return Err(RelayError::NoWorker);
     }
     let mut body = Vec::new();

@@ -8,7 +8,7 @@ use holdfast_store::{Access, Store};
 use holdfast_testbed::postgres::Database;
 use holdfast_testbed::sshd::{Login, Sshd};
 use holdfast_vault::team_keys::{self, TeamKeyPurpose};
-use holdfast_vault::{Kek, Opener, Sealer};
+use holdfast_vault::{Kek, Opener, SealContext, SealedColumn, Sealer};
 use holdfast_worker::WorkerContext;
 use holdfast_worker::context::{SystemClock, SystemRandom, WorkerParts, worker_name};
 use holdfast_worker::faults::FaultPoints;
@@ -163,6 +163,28 @@ impl World {
         .unwrap();
         self.send_to(task, self.destination_id, 0).await;
         task
+    }
+
+    /// Gives the world's task an encryption password.
+    pub async fn seal_task_password(&self, password: &str) {
+        let sealer = Sealer::from_public_key(Opener::from_kek(&self.kek).public_key()).unwrap();
+        let seal_id: Uuid = sqlx::query_scalar("SELECT seal_id FROM backup_tasks WHERE id = $1")
+            .bind(self.task_id)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+        let place = SealContext::new(TeamId(self.team_id), SealedColumn::TaskEncryptionPassword, seal_id);
+        let sealed = sealer.seal(&place, password.as_bytes(), &mut StdRng::from_os_rng());
+        sqlx::query("UPDATE backup_tasks SET sealed_encryption_password = $2 WHERE id = $1")
+            .bind(self.task_id)
+            .bind(sealed)
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+
+    pub fn kek(&self) -> &Kek {
+        &self.kek
     }
 
     pub async fn send_to(&self, task: i64, destination: i64, position: i32) {
@@ -321,14 +343,13 @@ pub struct RunRow {
     pub progress: serde_json::Value,
     pub transfer_ms: Option<i64>,
     pub warning_count: i64,
-    pub step: Option<String>,
 }
 
 /// A running worker.
 pub struct Worker {
-    pub context: Arc<WorkerContext>,
     pub soft: CancellationToken,
-    pub hard: CancellationToken,
+    /// Kept so that it is never cancelled by being dropped.
+    _hard: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
 
@@ -336,8 +357,8 @@ impl Worker {
     pub async fn start(context: Arc<WorkerContext>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (soft, hard) = (CancellationToken::new(), CancellationToken::new());
-        let work = holdfast_worker::run_worker(Arc::clone(&context), listener, soft.clone(), hard.clone());
-        Self { context, soft, hard, task: tokio::spawn(work) }
+        let work = holdfast_worker::run_worker(context, listener, soft.clone(), hard.clone());
+        Self { soft, _hard: hard, task: tokio::spawn(work) }
     }
 
     /// Ends it in an orderly way.
