@@ -1,3 +1,24 @@
-//! HTTP: the REST API
+//! HTTP: the REST API and the set-up form.
+//!
+//! Nothing here may open a tenant's secret, connect to an address that a tenant chose, or answer differently for a
+//! foreign row than for an absent one. A handler reaches rows only through [`extract::Authorized`].
 
+pub mod extract;
+pub mod host_keys;
+pub mod links;
+pub mod problem;
 pub mod relay;
+pub mod routes;
+mod sealing;
+mod serve;
+pub mod state;
+pub mod throttle;
+pub mod validation;
+pub mod views;
+
+pub use routes::{openapi, router};
+pub use serve::serve;
+pub use state::{ApiParts, ApiState, Clock};
+
+#[cfg(test)]
+mod testing;

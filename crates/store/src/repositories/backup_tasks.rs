@@ -215,6 +215,19 @@ impl BackupTasks<'_> {
         Ok(map)
     }
 
+    /// How many have an unfinished run.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn count_running(&self) -> Result<u64, StoreError> {
+        // At most one unfinished run a task.
+        Ok(backup_runs::Entity::find()
+            .filter(backup_runs::Column::TeamId.eq(self.0.team_id().0))
+            .filter(backup_runs::Column::Status.is_in(super::backup_runs::UNFINISHED))
+            .count(self.0.conn())
+            .await?)
+    }
+
     /// Which of `tasks` have an unfinished run.
     ///
     /// # Errors

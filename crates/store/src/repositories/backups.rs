@@ -3,9 +3,10 @@
 use super::{Listed, PageRequest, handle, list};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
-use holdfast_domain::ids::{BackupCopyId, BackupId};
+use holdfast_domain::ids::{BackupCopyId, BackupDestinationId, BackupId};
 use holdfast_entity::{backup_copies, backup_copy_objects, backup_streams, backups as table};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use std::collections::BTreeMap;
 
 handle! {
     /// The team's restore points.
@@ -63,6 +64,37 @@ impl Backups<'_> {
     /// The database failed.
     pub async fn find(&self, id: BackupId) -> Result<Option<table::Model>, StoreError> {
         Ok(self.select().filter(table::Column::Id.eq(id.0)).one(self.0.conn()).await?)
+    }
+
+    /// Whether a committed copy lies at a destination.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn has_copies_at(&self, id: BackupDestinationId) -> Result<bool, StoreError> {
+        let count = backup_copies::Entity::find()
+            .filter(backup_copies::Column::TeamId.eq(self.0.team_id().0))
+            .filter(backup_copies::Column::BackupDestinationId.eq(id.0))
+            .filter(backup_copies::Column::State.is_in(["committed", "recycled"]))
+            .count(self.0.conn())
+            .await?;
+        Ok(count > 0)
+    }
+
+    /// The backups that runs made, deleted or not: run → backup.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn of_runs(&self, runs: &[i64]) -> Result<BTreeMap<i64, i64>, StoreError> {
+        let pairs: Vec<(i64, i64)> = table::Entity::find()
+            .select_only()
+            .column(table::Column::BackupRunId)
+            .column(table::Column::Id)
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::BackupRunId.is_in(runs.iter().copied()))
+            .into_tuple()
+            .all(self.0.conn())
+            .await?;
+        Ok(pairs.into_iter().collect())
     }
 
     /// The backup a run made, deleted or not.

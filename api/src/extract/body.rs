@@ -1,0 +1,160 @@
+//! Bodies become raw fields; what they mean is decided in `validation`. At most 1 MiB is read, within 30 seconds.
+
+use super::form;
+use crate::problem::Problem;
+use crate::state::ApiState;
+use crate::validation::Fields;
+use axum::extract::{FromRequest, Request};
+use axum::http::{StatusCode, header};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// Largest body.
+pub const MAX_BYTES: usize = 1024 * 1024;
+/// Deepest nesting of JSON.
+const MAX_DEPTH: usize = 64;
+/// A body that takes longer has a client that means harm or is gone.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The body of an endpoint of page 003 or a sibling: JSON, urlencoded or multipart. Unknown fields are ignored.
+pub struct PageBody(pub Fields);
+
+/// The body of an endpoint of ours: JSON alone. Unknown fields are refused.
+pub struct OurBody(pub Fields);
+
+impl FromRequest<ApiState> for PageBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &ApiState) -> Result<Self, Problem> {
+        let media = media_type(&request);
+        if let Media::Multipart(boundary) = media {
+            return Ok(Self(Fields::new(multipart(request, boundary).await?)));
+        }
+        let bytes = read(request).await?;
+        let map = match media {
+            Media::None | Media::Json if bytes.is_empty() => Map::new(),
+            Media::Json if form::looks_like_one(&bytes) => form(&bytes)?,
+            Media::Json => json(&bytes)?,
+            Media::Form => form(&bytes)?,
+            _ => return Err(unsupported()),
+        };
+        Ok(Self(Fields::new(map)))
+    }
+}
+
+impl FromRequest<ApiState> for OurBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &ApiState) -> Result<Self, Problem> {
+        let media = media_type(&request);
+        let bytes = read(request).await?;
+        let map = match media {
+            Media::None | Media::Json if bytes.is_empty() => Map::new(),
+            Media::Json => json(&bytes)?,
+            _ => return Err(unsupported()),
+        };
+        Ok(Self(Fields::new(map)))
+    }
+}
+
+enum Media {
+    None,
+    Json,
+    Form,
+    Multipart(String),
+    Other,
+}
+
+fn media_type(request: &Request) -> Media {
+    let Some(value) = request.headers().get(header::CONTENT_TYPE) else { return Media::None };
+    let Ok(text) = value.to_str() else { return Media::Other };
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" => Media::Json,
+        "application/x-www-form-urlencoded" => Media::Form,
+        "multipart/form-data" => multer::parse_boundary(text).map_or(Media::Other, Media::Multipart),
+        other if other.starts_with("application/") && other.ends_with("+json") => Media::Json,
+        _ => Media::Other,
+    }
+}
+
+fn unsupported() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "Send the body as application/json and say so in Content-Type.",
+    )
+}
+
+fn too_large() -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body may have at most 1 MiB.")
+}
+
+fn too_slow() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body did not arrive within 30 seconds.")
+}
+
+/// The whole body, within bounds.
+pub(crate) async fn read(request: Request) -> Result<bytes::Bytes, Problem> {
+    let said = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if said.is_some_and(|length| length > MAX_BYTES as u64) {
+        return Err(too_large());
+    }
+    let reading = axum::body::to_bytes(request.into_body(), MAX_BYTES);
+    match tokio::time::timeout(READ_TIMEOUT, reading).await {
+        Err(_) => Err(too_slow()),
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => {
+            let inner = error.into_inner();
+            let is_limit = inner.downcast_ref::<http_body_util::LengthLimitError>().is_some();
+            Err(if is_limit { too_large() } else { Problem::malformed("The body ended before it was complete.") })
+        }
+    }
+}
+
+fn json(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    let value: Value = serde_json::from_slice(bytes)
+        .map_err(|error| Problem::malformed(format!("The body is not JSON (line {}).", error.line())))?;
+    if depth_exceeds(&value, MAX_DEPTH) {
+        return Err(Problem::malformed("The body is nested too deeply."));
+    }
+    match value {
+        Value::Object(map) => Ok(map),
+        _ => Err(Problem::malformed("The body must be a JSON object.")),
+    }
+}
+
+fn depth_exceeds(value: &Value, left: usize) -> bool {
+    match value {
+        Value::Array(items) => left == 0 || items.iter().any(|item| depth_exceeds(item, left - 1)),
+        Value::Object(map) => left == 0 || map.values().any(|item| depth_exceeds(item, left - 1)),
+        _ => false,
+    }
+}
+
+fn form(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    form::parse(bytes).ok_or_else(|| Problem::malformed("The form has too many fields or is nested too deeply."))
+}
+
+async fn multipart(request: Request, boundary: String) -> Result<Map<String, Value>, Problem> {
+    let limits = multer::SizeLimit::new().whole_stream(MAX_BYTES as u64).per_field(MAX_BYTES as u64);
+    let constraints = multer::Constraints::new().size_limit(limits);
+    let mut parts = multer::Multipart::with_constraints(request.into_body().into_data_stream(), boundary, constraints);
+    let reading = async {
+        let mut map = Map::new();
+        while let Some(part) = parts.next_field().await.map_err(refused)? {
+            let name = part.name().unwrap_or_default().to_owned();
+            let text = part.text().await.map_err(refused)?;
+            form::insert(&mut map, &name, text).ok_or_else(|| Problem::malformed("The form is nested too deeply."))?;
+        }
+        Ok(form::lists(map))
+    };
+    tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(|_| too_slow())?
+}
+
+fn refused(error: multer::Error) -> Problem {
+    match error {
+        multer::Error::FieldSizeExceeded { .. } | multer::Error::StreamSizeExceeded { .. } => too_large(),
+        _ => Problem::malformed("The multipart body is broken."),
+    }
+}

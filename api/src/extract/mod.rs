@@ -1,0 +1,13 @@
+//! What a handler's arguments are made of. A handler reaches a tenant's rows only through [`Authorized`], whose type
+//! says which ability the route needs.
+
+pub mod authorized;
+pub mod body;
+pub mod form;
+pub mod id;
+pub mod page;
+
+pub use authorized::{Authorized, Need, may};
+pub use body::{OurBody, PageBody};
+pub use id::Id;
+pub use page::Paging;

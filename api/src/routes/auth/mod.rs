@@ -1,0 +1,3 @@
+//! Getting in.
+
+pub mod setup;

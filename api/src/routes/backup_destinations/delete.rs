@@ -1,0 +1,38 @@
+//! `DELETE /api/backup-destinations/{id}`
+
+use crate::extract::id::found;
+use crate::extract::{Authorized, Id, may};
+use crate::problem::Problem;
+use crate::routes::cascade::{Cascade, delete_tasks};
+use crate::state::ApiState;
+use crate::views::Message;
+use axum::Json;
+use axum::extract::State;
+use holdfast_domain::ids::BackupDestinationId;
+use serde_json::json;
+
+/// Deletes a destination that no task uses; with `cascade=1` and the ability `cascade-delete`, its tasks too. What
+/// lies there stays there and restorable, so its keys are kept.
+#[utoipa::path(delete, path = "/api/backup-destinations/{id}", tag = "backup-destinations",
+    params(("id" = u64, Path), ("cascade" = Option<u8>, Query, description = "1: delete the tasks that use it too")),
+    responses((status = 200, body = Message), (status = 409, body = crate::problem::ProblemBody)))]
+pub async fn delete_backup_destination(
+    State(state): State<ApiState>,
+    auth: Authorized<may::DeleteBackupDestinations>,
+    Id(id): Id<BackupDestinationId>,
+    cascade: Cascade,
+) -> Result<Json<Message>, Problem> {
+    let tx = state.store().for_team(&auth.access).await?;
+    let mut row = found::<BackupDestinationId, _>(tx.backup_destinations().find_for_update(id).await?)?;
+    let tasks = tx.backup_destinations().tasks_using(id).await?;
+    cascade.permits(&auth.access, "backup destination", tasks.len())?;
+    let now = state.now();
+    let details = json!({"tasks": tasks.len()});
+    delete_tasks(&tx, tasks, now).await?;
+    row.deleted_at = Some(now);
+    row.updated_at = now;
+    tx.backup_destinations().save(row).await?;
+    tx.audit_events().record("backup_destination.delete", &format!("backup_destinations:{id}"), details).await?;
+    tx.commit().await?;
+    Ok(Json(Message { message: "Backup destination successfully deleted".to_owned() }))
+}

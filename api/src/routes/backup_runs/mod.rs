@@ -1,0 +1,6 @@
+//! Executions of tasks.
+
+pub mod cancel;
+pub mod list;
+pub mod log;
+pub mod show;

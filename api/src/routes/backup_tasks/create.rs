@@ -1,0 +1,77 @@
+//! `POST /api/backup-tasks`
+
+use super::body::{Body, Sent};
+use super::plan::{self, Timing};
+use super::{references, view};
+use crate::extract::{Authorized, PageBody, may};
+use crate::problem::Problem;
+use crate::sealing::RowSeal;
+use crate::state::ApiState;
+use crate::views::backup_task::BackupTaskView;
+use crate::views::{Data, data};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use holdfast_domain::ids::RemoteServerId;
+use holdfast_store::repositories::backup_tasks::NewBackupTask;
+use holdfast_vault::SealedColumn;
+use serde_json::json;
+
+/// Defines a backup: the page's flat form, `source{…}`, or both.
+#[utoipa::path(post, path = "/api/backup-tasks", tag = "backup-tasks",
+    request_body(content((Body = "application/json"), (Body = "application/x-www-form-urlencoded"))),
+    responses((status = 201, body = Data<BackupTaskView>), (status = 422, body = crate::problem::ProblemBody)))]
+pub async fn create_backup_task(
+    State(state): State<ApiState>,
+    auth: Authorized<may::CreateBackupTasks>,
+    PageBody(mut fields): PageBody,
+) -> Result<(StatusCode, Json<Data<BackupTaskView>>), Problem> {
+    let now = state.now();
+    let body = Body::read(&mut fields);
+    let sent = Sent::of(&fields);
+    let source = plan::source(&body, &sent, None, &mut fields);
+    let encryption = plan::encryption(&body, &sent, None, &mut fields);
+    let timing = Timing::plan(&body, &sent, None, now);
+    let next_run_at = timing.next_run(&mut fields, now);
+    fields.finish()?;
+
+    let tx = state.store().for_team(&auth.access).await?;
+    let destination_ids = body.destination_ids().unwrap_or_default();
+    let is_list = body.backup_destination_ids.is_some();
+    references::check(&tx, body.remote_server_id, Some(&destination_ids), is_list).await?;
+    let mut seal = RowSeal::fresh(&state, auth.access.team_id());
+    let source_password = body.source.as_ref().and_then(|source| source.password.as_deref());
+    let isolated_password = body.isolated_password.as_deref().filter(|_| body.isolated_username.is_some());
+    let new = NewBackupTask {
+        user_id: auth.user_id,
+        remote_server_id: RemoteServerId(body.remote_server_id.unwrap_or_default()),
+        seal_id: seal.seal_id(),
+        sealed_encryption_password: seal
+            .seal(SealedColumn::TaskEncryptionPassword, body.encryption_password.as_deref())
+            .await?,
+        sealed_isolated_password: seal.seal(SealedColumn::TaskIsolatedPassword, isolated_password).await?,
+        sealed_source_password: seal.seal(SealedColumn::TaskSourcePassword, source_password).await?,
+        label: body.label.unwrap_or_default(),
+        description: body.description,
+        kind: body.kind.unwrap_or_default(),
+        source: serde_json::to_value(source).map_err(|e| Problem::internal(&e))?,
+        frequency: timing.frequency,
+        time_to_run_at: timing.time_to_run_at,
+        custom_cron: timing.custom_cron,
+        timezone: timing.timezone,
+        weekday: timing.weekday,
+        next_run_at,
+        max_backups: body.maximum_backups_to_keep.and_then(|n| i32::try_from(n).ok()).unwrap_or_default(),
+        appended_filename: body.appended_file_name,
+        store_path: body.store_path,
+        encryption_mode: encryption.mode.as_str().to_owned(),
+        encryption_recipients: encryption.recipients,
+        isolated_username: body.isolated_username,
+    };
+    let row = tx.backup_tasks().create(new, &destination_ids, now).await?;
+    let subject = format!("backup_tasks:{}", row.id);
+    tx.audit_events().record("backup_task.create", &subject, json!({"destinations": destination_ids})).await?;
+    let view = view(&tx, row, auth.user_id, now).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, data(view)))
+}

@@ -1,0 +1,131 @@
+//! `PUT /api/backup-tasks/{id}`
+
+use super::body::{Body, Sent};
+use super::plan::{self, Encryption, Timing};
+use super::{references, view};
+use crate::extract::id::found;
+use crate::extract::{Authorized, Id, PageBody, may};
+use crate::problem::Problem;
+use crate::sealing::RowSeal;
+use crate::state::ApiState;
+use crate::validation::Mode;
+use crate::views::backup_task::BackupTaskView;
+use crate::views::{Data, data};
+use axum::Json;
+use axum::extract::State;
+use holdfast_domain::ids::BackupTaskId;
+use holdfast_domain::source::SourceSpec;
+use holdfast_store::rows;
+use holdfast_vault::SealedColumn;
+use serde_json::json;
+
+/// Changes what is sent; what is absent stays. A task may be changed while it runs: the run goes on as it began.
+#[utoipa::path(put, path = "/api/backup-tasks/{id}", tag = "backup-tasks", params(("id" = u64, Path)),
+    request_body(content((Body = "application/json"), (Body = "application/x-www-form-urlencoded"))),
+    responses((status = 200, body = Data<BackupTaskView>), (status = 422, body = crate::problem::ProblemBody)))]
+pub async fn update_backup_task(
+    State(state): State<ApiState>,
+    auth: Authorized<may::UpdateBackupTasks>,
+    Id(id): Id<BackupTaskId>,
+    PageBody(fields): PageBody,
+) -> Result<Json<Data<BackupTaskView>>, Problem> {
+    let now = state.now();
+    let tx = state.store().for_team(&auth.access).await?;
+    let mut row = found::<BackupTaskId, _>(tx.backup_tasks().find_for_update(id).await?)?;
+    let mut fields = fields.in_mode(Mode::Update);
+    let body = Body::read(&mut fields);
+    let sent = Sent::of(&fields);
+    let source = plan::source(&body, &sent, Some(&row), &mut fields);
+    let encryption = plan::encryption(&body, &sent, Some(&row), &mut fields);
+    plan::refuse_strangers(&body, &sent, &row, source.as_ref(), &mut fields);
+    let before = Timing::stored(&row);
+    let timing = Timing::plan(&body, &sent, Some(Timing::stored(&row)), now);
+    let next_run_at = timing.next_run(&mut fields, now);
+    fields.finish()?;
+
+    let destination_ids = body.destination_ids();
+    let is_list = body.backup_destination_ids.is_some();
+    references::check(&tx, body.remote_server_id, destination_ids.as_deref(), is_list).await?;
+    if let Some(ids) = &destination_ids {
+        tx.backup_tasks().set_destinations(id, ids).await?;
+    }
+    if timing != before {
+        row.next_run_at = next_run_at;
+    }
+    set_timing(&mut row, timing);
+    let mut seal = RowSeal::new(&state, auth.access.team_id(), row.seal_id);
+    seal_secrets(&mut row, &body, &sent, &encryption, &mut seal).await?;
+    set_rest(&mut row, body, &sent, source, encryption)?;
+    row.updated_at = now;
+    let row = tx.backup_tasks().save(row).await?;
+    tx.audit_events().record("backup_task.update", &format!("backup_tasks:{id}"), json!({})).await?;
+    let view = view(&tx, row, auth.user_id, now).await?;
+    tx.commit().await?;
+    Ok(data(view))
+}
+
+fn set_timing(row: &mut rows::backup_tasks::Model, timing: Timing) {
+    row.frequency = timing.frequency;
+    row.time_to_run_at = timing.time_to_run_at;
+    row.custom_cron = timing.custom_cron;
+    row.timezone = timing.timezone;
+    row.weekday = timing.weekday;
+}
+
+async fn seal_secrets(
+    row: &mut rows::backup_tasks::Model,
+    body: &Body,
+    sent: &Sent,
+    encryption: &Encryption,
+    seal: &mut RowSeal<'_>,
+) -> Result<(), Problem> {
+    if let Some(password) = body.encryption_password.as_deref() {
+        row.sealed_encryption_password = seal.seal(SealedColumn::TaskEncryptionPassword, Some(password)).await?;
+    } else if !encryption.keeps_password {
+        row.sealed_encryption_password = None;
+    }
+    if sent.has("isolated_password") {
+        let password = body.isolated_password.as_deref();
+        row.sealed_isolated_password = seal.seal(SealedColumn::TaskIsolatedPassword, password).await?;
+    }
+    if let Some(source) = &body.source {
+        if let Some(password) = source.password.as_deref() {
+            row.sealed_source_password = seal.seal(SealedColumn::TaskSourcePassword, Some(password)).await?;
+        } else if source.clears_password {
+            row.sealed_source_password = None;
+        }
+    }
+    Ok(())
+}
+
+fn set_rest(
+    row: &mut rows::backup_tasks::Model,
+    body: Body,
+    sent: &Sent,
+    source: Option<SourceSpec>,
+    encryption: Encryption,
+) -> Result<(), Problem> {
+    if let Some(source) = source {
+        row.source = serde_json::to_value(source).map_err(|e| Problem::internal(&e))?;
+    }
+    row.remote_server_id = body.remote_server_id.unwrap_or(row.remote_server_id);
+    if let Some(label) = body.label {
+        row.label = label;
+    }
+    if let Some(kind) = body.kind {
+        row.r#type = kind;
+    }
+    if let Some(number) = body.maximum_backups_to_keep.and_then(|n| i32::try_from(n).ok()) {
+        row.max_backups = number;
+    }
+    row.description = sent.or_stored("description", body.description, row.description.take());
+    row.appended_filename = sent.or_stored("appended_file_name", body.appended_file_name, row.appended_filename.take());
+    row.store_path = sent.or_stored("store_path", body.store_path, row.store_path.take());
+    row.isolated_username = sent.or_stored("isolated_username", body.isolated_username, row.isolated_username.take());
+    if row.isolated_username.is_none() {
+        row.sealed_isolated_password = None;
+    }
+    row.encryption_mode = encryption.mode.as_str().to_owned();
+    row.encryption_recipients = encryption.recipients;
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! What every operation of the OpenAPI document has in common: written once here, not in every handler.
+
+use super::ErrorBody;
+use crate::extract::Need;
+use utoipa::openapi::path::{Operation, PathItem, Paths};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, Content, Info, License, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::{PartialSchema, ToSchema};
+
+const BEARER: &str = "token";
+
+/// Adds need and common errors to the one operation in `paths`.
+///
+/// # Panics
+/// The handler declares another method or path than the route table: a fault in the code that every test meets.
+pub(super) fn describe(paths: &mut Paths, method: &str, path: &str, need: Need) {
+    let item = paths.paths.get_mut(path).unwrap_or_else(|| panic!("{path}: the handler declares another path"));
+    let operation = operation(item, method).unwrap_or_else(|| panic!("{method} {path}: the handler declares another method"));
+    let mut answers = vec![("500", "Our fault; the message has an id for the operator.")];
+    if need != Need::Public {
+        operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, [])]);
+        answers.push(("401", "No valid token."));
+        answers.push(("429", "Too many requests; see `Retry-After`."));
+    }
+    if let Need::Ability(ability) = need {
+        let text = operation.description.take().unwrap_or_default();
+        operation.description = Some(format!("{text}\n\nNeeds the ability `{}`.", ability.as_str()).trim().to_owned());
+        answers.push(("403", "The token lacks the ability."));
+    }
+    if path.contains('{') {
+        answers.push(("404", "There is no such thing, or it is another team's."));
+    }
+    for (status, text) in answers {
+        let reference = RefOr::Ref(Ref::from_schema_name(ErrorBody::name()));
+        let body = ResponseBuilder::new().description(text).content("application/json", Content::new(Some(reference)));
+        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(body.build()));
+    }
+}
+
+fn operation<'a>(item: &'a mut PathItem, method: &str) -> Option<&'a mut Operation> {
+    match method {
+        "GET" => item.get.as_mut(),
+        "POST" => item.post.as_mut(),
+        "PUT" => item.put.as_mut(),
+        "PATCH" => item.patch.as_mut(),
+        "DELETE" => item.delete.as_mut(),
+        _ => None,
+    }
+}
+
+/// Title, version and the way to log in.
+pub(super) fn finish(mut document: OpenApi) -> OpenApi {
+    let mut info = Info::new("Holdfast", env!("CARGO_PKG_VERSION"));
+    info.description = Some("Backups of remote servers, verified, and given back.".to_owned());
+    info.license = Some(License::new("MIT OR Apache-2.0"));
+    document.info = info;
+    let components = document.components.get_or_insert_with(Components::new);
+    components.schemas.insert(ErrorBody::name().into_owned(), ErrorBody::schema());
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    components.add_security_scheme(BEARER, bearer);
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_can_fail_with_our_body() {
+        let document = crate::openapi();
+        for (path, item) in &document.paths.paths {
+            let mut item = item.clone();
+            for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+                if let Some(operation) = operation(&mut item, method) {
+                    assert!(operation.responses.responses.contains_key("500"), "{method} {path}");
+                    assert!(operation.summary.is_some(), "{method} {path} says nothing of itself");
+                }
+            }
+        }
+    }
+}

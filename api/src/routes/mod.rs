@@ -1,0 +1,171 @@
+//! Every route on one screen: method and path, the ability it needs, and its handler. Deny by default: [`Table::row`]
+//! is the only way in, and it puts the guard in front. `api/authorization.txt` is this table printed; a test compares.
+
+use crate::extract::Need;
+use crate::extract::authorized::guard;
+use crate::problem::{Problem, ProblemBody};
+use crate::state::{ApiParts, ApiState};
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router, middleware};
+use holdfast_domain::Ability as Can;
+use std::any::Any;
+use tower::Layer;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::normalize_path::NormalizePathLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+mod auth;
+mod backup_destinations;
+mod backup_runs;
+mod backup_tasks;
+mod backups;
+mod cancelling;
+mod cascade;
+mod checks;
+mod document;
+mod remote_servers;
+mod restores;
+mod setup;
+mod ssh_key;
+mod system;
+mod user;
+
+#[rustfmt::skip]
+fn table() -> Table {
+    let mut t = Table::default();
+    let need = Need::Ability;
+    t.row("GET /up", Need::Public, routes!(system::up::up));
+    t.row("GET /readyz", Need::Public, routes!(system::readyz::readyz));
+    t.row("GET /setup", Need::Public, routes!(setup::show::show_setup));
+    t.row("POST /setup", Need::Public, routes!(setup::submit::submit_setup));
+    t.row("GET /api/openapi.json", Need::Public, routes!(system::openapi::openapi_document));
+    t.row("POST /api/auth/setup", Need::Public, routes!(auth::setup::setup_installation));
+    t.row("GET /api/user", Need::AnyToken, routes!(user::show::show_user));
+    t.row("PATCH /api/user", Need::AnyToken, routes!(user::update::update_user));
+    t.row("GET /api/ssh-key", need(Can::CreateRemoteServers), routes!(ssh_key::show::show_ssh_key));
+    t.row("GET /api/remote-servers", need(Can::ViewRemoteServers), routes!(remote_servers::list::list_remote_servers));
+    t.row("POST /api/remote-servers", need(Can::CreateRemoteServers), routes!(remote_servers::create::create_remote_server));
+    t.row("GET /api/remote-servers/{id}", need(Can::ViewRemoteServers), routes!(remote_servers::show::show_remote_server));
+    t.row("PUT /api/remote-servers/{id}", need(Can::UpdateRemoteServers), routes!(remote_servers::update::update_remote_server));
+    t.row("DELETE /api/remote-servers/{id}", need(Can::DeleteRemoteServers), routes!(remote_servers::delete::delete_remote_server));
+    t.row("POST /api/remote-servers/{id}/check", need(Can::UpdateRemoteServers), routes!(remote_servers::check::check_remote_server));
+    t.row("GET /api/remote-servers/{id}/host-key", need(Can::ViewRemoteServers), routes!(remote_servers::host_key::show_host_key));
+    t.row("POST /api/remote-servers/{id}/host-key/accept", need(Can::UpdateRemoteServers), routes!(remote_servers::accept_host_key::accept_host_key));
+    t.row("GET /api/backup-destinations", need(Can::ViewBackupDestinations), routes!(backup_destinations::list::list_backup_destinations));
+    t.row("POST /api/backup-destinations", need(Can::CreateBackupDestinations), routes!(backup_destinations::create::create_backup_destination));
+    t.row("GET /api/backup-destinations/{id}", need(Can::ViewBackupDestinations), routes!(backup_destinations::show::show_backup_destination));
+    t.row("PUT /api/backup-destinations/{id}", need(Can::UpdateBackupDestinations), routes!(backup_destinations::update::update_backup_destination));
+    t.row("DELETE /api/backup-destinations/{id}", need(Can::DeleteBackupDestinations), routes!(backup_destinations::delete::delete_backup_destination));
+    t.row("POST /api/backup-destinations/{id}/check", need(Can::UpdateBackupDestinations), routes!(backup_destinations::check::check_backup_destination));
+    t.row("GET /api/backup-tasks", need(Can::ViewBackupTasks), routes!(backup_tasks::list::list_backup_tasks));
+    t.row("POST /api/backup-tasks", need(Can::CreateBackupTasks), routes!(backup_tasks::create::create_backup_task));
+    t.row("GET /api/backup-tasks/{id}", need(Can::ViewBackupTasks), routes!(backup_tasks::show::show_backup_task));
+    t.row("PUT /api/backup-tasks/{id}", need(Can::UpdateBackupTasks), routes!(backup_tasks::update::update_backup_task));
+    t.row("DELETE /api/backup-tasks/{id}", need(Can::DeleteBackupTasks), routes!(backup_tasks::delete::delete_backup_task));
+    t.row("GET /api/backup-tasks/{id}/status", need(Can::ViewBackupTasks), routes!(backup_tasks::status::show_backup_task_status));
+    t.row("GET /api/backup-tasks/{id}/latest-log", need(Can::ViewBackupTasks), routes!(backup_tasks::latest_log::show_latest_log));
+    t.row("POST /api/backup-tasks/{id}/run", need(Can::RunBackupTasks), routes!(backup_tasks::run::run_backup_task));
+    t.row("GET /api/backup-runs", need(Can::ViewBackupTasks), routes!(backup_runs::list::list_backup_runs));
+    t.row("GET /api/backup-runs/{id}", need(Can::ViewBackupTasks), routes!(backup_runs::show::show_backup_run));
+    t.row("GET /api/backup-runs/{id}/log", need(Can::ViewBackupTasks), routes!(backup_runs::log::show_backup_run_log));
+    t.row("POST /api/backup-runs/{id}/cancel", need(Can::RunBackupTasks), routes!(backup_runs::cancel::cancel_backup_run));
+    t.row("GET /api/backups", need(Can::ViewBackups), routes!(backups::list::list_backups));
+    t.row("GET /api/backups/{id}", need(Can::ViewBackups), routes!(backups::show::show_backup));
+    t.row("GET /api/backups/{id}/files", need(Can::ViewBackups), routes!(backups::files::list_backup_files));
+    t.row("GET /api/backups/{id}/download", need(Can::DownloadBackups), routes!(backups::download::download_backup));
+    t.row("POST /api/backups/{id}/restore", need(Can::RestoreBackups), routes!(backups::restore::restore_backup));
+    t.row("GET /api/restores", need(Can::RestoreBackups), routes!(restores::list::list_restores));
+    t.row("GET /api/restores/{id}", need(Can::RestoreBackups), routes!(restores::show::show_restore));
+    t.row("POST /api/restores/{id}/cancel", need(Can::RestoreBackups), routes!(restores::cancel::cancel_restore));
+    t
+}
+
+/// One printed line of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// `GET`.
+    pub method: String,
+    /// `/api/backup-tasks/{id}`.
+    pub path: String,
+    /// What it needs.
+    pub need: Need,
+}
+
+#[derive(Default)]
+struct Table {
+    router: OpenApiRouter<ApiState>,
+    rows: Vec<Row>,
+}
+
+impl Table {
+    /// One handler: what stands here must be what the handler says of itself, and the guard asks for `need`.
+    fn row(&mut self, method_and_path: &str, need: Need, mut routes: UtoipaMethodRouter<ApiState>) {
+        let (method, path) = method_and_path.split_once(' ').expect("a row names method and path");
+        document::describe(&mut routes.1, method, path, need);
+        let guarded = routes.map(|handler| {
+            handler.route_layer(middleware::from_fn(move |request: Request, next| guard(need, request, next)))
+        });
+        let router = std::mem::take(&mut self.router);
+        self.router = router.routes(guarded);
+        self.rows.push(Row { method: method.to_owned(), path: path.to_owned(), need });
+    }
+}
+
+/// The table, row by row.
+#[must_use]
+pub fn rows() -> Vec<Row> {
+    table().rows
+}
+
+/// The OpenAPI 3.1 document.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    document::finish(table().router.into_openapi())
+}
+
+/// The whole application.
+pub fn router(parts: ApiParts) -> Router {
+    let (routes, document) = table().router.split_for_parts();
+    let document = document::finish(document).to_pretty_json().expect("the document is plain data");
+    let state = ApiState::new(parts, document);
+    let never_sniffed = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let never_stored = (header::CACHE_CONTROL, HeaderValue::from_static("no-store, private"));
+    let with_default = |(name, value): (HeaderName, HeaderValue)| SetResponseHeaderLayer::if_not_present(name, value);
+    let app = routes
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(Extension(state.clone()))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(with_default(never_sniffed))
+        .layer(with_default(never_stored))
+        .with_state(state);
+    // In front of the router, because it changes which route matches.
+    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(app))
+}
+
+async fn no_route(request: Request) -> Problem {
+    let path = request.uri().path().trim_start_matches('/');
+    let shown = holdfast_domain::failure::printable(path, 200);
+    Problem::new(StatusCode::NOT_FOUND, "no_such_route", format!("The route {shown} could not be found."))
+}
+
+async fn no_method(request: Request) -> Problem {
+    let path = holdfast_domain::failure::printable(request.uri().path().trim_start_matches('/'), 200);
+    let method = holdfast_domain::failure::printable(request.method().as_str(), 20);
+    let message = format!("The {method} method is not supported for route {path}.");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+}
+
+fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let text = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| cause.downcast_ref::<String>().cloned()).unwrap_or_default();
+    Problem::internal_text(&format!("panic: {text}")).into_response()
+}
+
+/// The shared error answers of the document.
+type ErrorBody = ProblemBody;

@@ -1,0 +1,41 @@
+//! `DELETE /api/remote-servers/{id}`
+
+use crate::extract::id::found;
+use crate::extract::{Authorized, Id, may};
+use crate::problem::Problem;
+use crate::routes::cascade::{Cascade, delete_tasks};
+use crate::state::ApiState;
+use crate::views::Message;
+use axum::Json;
+use axum::extract::State;
+use holdfast_domain::ids::RemoteServerId;
+use serde_json::json;
+
+/// Deletes a server that no task uses; with `cascade=1` and the ability `cascade-delete`, its tasks too. Backups stay.
+#[utoipa::path(delete, path = "/api/remote-servers/{id}", tag = "remote-servers",
+    params(("id" = u64, Path), ("cascade" = Option<u8>, Query, description = "1: delete the tasks that use it too")),
+    responses((status = 200, body = Message), (status = 409, body = crate::problem::ProblemBody)))]
+pub async fn delete_remote_server(
+    State(state): State<ApiState>,
+    auth: Authorized<may::DeleteRemoteServers>,
+    Id(id): Id<RemoteServerId>,
+    cascade: Cascade,
+) -> Result<Json<Message>, Problem> {
+    let tx = state.store().for_team(&auth.access).await?;
+    let mut row = found::<RemoteServerId, _>(tx.remote_servers().find_for_update(id).await?)?;
+    let tasks = tx.remote_servers().tasks_using(id).await?;
+    cascade.permits(&auth.access, "remote server", tasks.len())?;
+    let now = state.now();
+    let deleted = tasks.len();
+    delete_tasks(&tx, tasks, now).await?;
+    row.deleted_at = Some(now);
+    row.updated_at = now;
+    // The secrets of a server that is gone serve nobody.
+    row.sealed_password = None;
+    row.sealed_private_key = None;
+    row.sealed_database_password = None;
+    tx.remote_servers().save(row).await?;
+    tx.audit_events().record("remote_server.delete", &format!("remote_servers:{id}"), json!({"tasks": deleted})).await?;
+    tx.commit().await?;
+    Ok(Json(Message { message: "Remote server successfully deleted".to_owned() }))
+}

@@ -1,0 +1,5 @@
+//! Giving data back.
+
+pub mod cancel;
+pub mod list;
+pub mod show;

@@ -1,0 +1,3 @@
+//! The key that servers must let in.
+
+pub mod show;

@@ -1,0 +1,5 @@
+//! About the process itself.
+
+pub mod openapi;
+pub mod readyz;
+pub mod up;

@@ -1,0 +1,4 @@
+//! The person behind the token.
+
+pub mod show;
+pub mod update;

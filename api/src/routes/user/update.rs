@@ -1,0 +1,69 @@
+//! `PATCH /api/user`
+
+use super::show::view;
+use crate::extract::id::found;
+use crate::extract::{Authorized, OurBody, may};
+use crate::problem::Problem;
+use crate::state::ApiState;
+use crate::validation::{Fields, Mode, Presence, rules};
+use crate::views::user::UserView;
+use crate::views::{Data, data};
+use axum::Json;
+use axum::extract::State;
+use holdfast_domain::ids::UserId;
+use holdfast_store::repositories::users::Profile;
+use utoipa::ToSchema;
+use validator::Validate;
+
+/// Languages of the page.
+const LANGUAGES: [&str; 3] = ["en", "da", "de"];
+
+/// What a person may change of themselves.
+#[derive(Default, Validate, ToSchema)]
+#[schema(as = UserChange)]
+pub(crate) struct Body {
+    #[validate(length(max = 255))]
+    name: Option<String>,
+    /// IANA name.
+    timezone: Option<String>,
+    /// `en`, `da`, `de`.
+    language: Option<String>,
+}
+
+impl Body {
+    fn read(fields: &mut Fields) -> Self {
+        let body = Self {
+            name: fields.string("name", Presence::Required),
+            timezone: fields.parsed("timezone", Presence::Required, rules::timezone),
+            language: fields.one_of("language", Presence::Required, &LANGUAGES),
+        };
+        fields.check(&body);
+        fields.refuse_unknown();
+        body
+    }
+}
+
+/// Changes name, time zone or language; what is absent stays.
+#[utoipa::path(patch, path = "/api/user", tag = "user", request_body = Body, responses(
+    (status = 200, body = Data<UserView>), (status = 422, body = crate::problem::ProblemBody)))]
+pub async fn update_user(
+    State(state): State<ApiState>,
+    auth: Authorized<may::AnyToken>,
+    OurBody(fields): OurBody,
+) -> Result<Json<Data<UserView>>, Problem> {
+    let mut fields = fields.in_mode(Mode::Update);
+    let body = Body::read(&mut fields);
+    fields.finish()?;
+    let now = state.now();
+    let tx = state.store().for_team(&auth.access).await?;
+    let user = found::<UserId, _>(tx.users().find(auth.user_id).await?)?;
+    let profile = Profile {
+        name: body.name.unwrap_or(user.name),
+        timezone: body.timezone.unwrap_or(user.timezone),
+        language: body.language.unwrap_or(user.language),
+    };
+    tx.users().update_profile(auth.user_id, &profile, now).await?;
+    let view = view(&tx, auth.user_id, now).await?;
+    tx.commit().await?;
+    Ok(data(view))
+}

@@ -1,0 +1,229 @@
+//! Serving connections. `axum::serve` sets no timers, so one slow header line per ten seconds kept a connection for
+//! ever: here the headers have ten seconds, an idle connection too, and an address has a bounded number of connections.
+
+use crate::links::Origin;
+use crate::relay::Relay;
+use crate::state::ApiParts;
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use holdfast_config::Config;
+use holdfast_store::Store;
+use rand::SeedableRng;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Connections at once, all clients together.
+const CONNECTIONS_MAX: usize = 4_096;
+/// Connections at once of one address; a reverse proxy is one address.
+const CONNECTIONS_PER_ADDRESS: u32 = 1_024;
+/// How long requests under way may take once the process is asked to stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// After a failed accept (out of descriptors) wait a little instead of spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves the API on `listener` until `soft` (no new connections; requests under way end) or `hard` (stop now).
+///
+/// # Errors
+/// The TLS library for the way to the workers could not be set up.
+pub async fn serve(
+    config: Arc<Config>,
+    store: Store,
+    listener: TcpListener,
+    soft: CancellationToken,
+    hard: CancellationToken,
+) -> anyhow::Result<()> {
+    let parts = ApiParts {
+        store,
+        relay: Relay::new()?,
+        origin: Origin {
+            public_url: config.http.public_url.as_ref().map(ToString::to_string),
+            allowed_hosts: config.http.allowed_hosts.clone(),
+        },
+        rate_limit_per_min: config.http.rate_limit_per_min,
+        run_rate_limit_per_min: config.http.run_rate_limit_per_min,
+        clock: Arc::new(chrono::Utc::now),
+        rng: rand::rngs::StdRng::from_os_rng(),
+    };
+    accept(listener, crate::router(parts), config.http.header_timeout, soft, hard).await;
+    Ok(())
+}
+
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    header_timeout: Duration,
+    soft: CancellationToken,
+    hard: CancellationToken,
+) {
+    let graceful = GracefulShutdown::new();
+    let slots = Slots::default();
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = soft.cancelled() => break,
+            () = hard.cancelled() => break,
+            // Ended connections are taken out as they end, so that the set does not grow.
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Some(slot) = slots.take(peer.ip()) else { continue };
+        connections.spawn(connection(stream, router.clone(), header_timeout, &graceful, slot));
+    }
+    drop(listener);
+    let drained = async {
+        graceful.shutdown().await;
+        while connections.join_next().await.is_some() {}
+    };
+    tokio::select! {
+        () = drained => {}
+        () = hard.cancelled() => tracing::warn!("stopping without waiting for requests under way"),
+        () = tokio::time::sleep(DRAIN_TIMEOUT) => tracing::warn!("requests under way did not end in time"),
+    }
+    // Dropping the set ends whatever is left.
+}
+
+/// One connection to its end.
+fn connection(
+    stream: TcpStream,
+    router: Router,
+    header_timeout: Duration,
+    graceful: &GracefulShutdown,
+    slot: Slot,
+) -> impl Future<Output = ()> + Send + 'static {
+    let serving = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let serving = graceful.watch(serving);
+    async move {
+        let _slot = slot;
+        if let Err(error) = serving.await {
+            tracing::debug!(%error, "connection ended");
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Slots {
+    all: Arc<Semaphore>,
+    by_address: Arc<Mutex<HashMap<IpAddr, u32>>>,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self { all: Arc::new(Semaphore::new(CONNECTIONS_MAX)), by_address: Arc::default() }
+    }
+}
+
+impl Slots {
+    /// A place for a connection; none when there is none left, in all or for this address.
+    fn take(&self, address: IpAddr) -> Option<Slot> {
+        let permit = self.all.clone().try_acquire_owned().ok()?;
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_address.entry(address).or_insert(0);
+        if *count >= CONNECTIONS_PER_ADDRESS {
+            return None;
+        }
+        *count += 1;
+        Some(Slot { slots: self.clone(), address, _permit: permit })
+    }
+}
+
+/// A connection's place, given back when it ends.
+struct Slot {
+    slots: Slots,
+    address: IpAddr,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut by_address = self.slots.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    struct Served {
+        address: std::net::SocketAddr,
+        soft: CancellationToken,
+        task: tokio::task::JoinHandle<()>,
+    }
+
+    async fn served(header_timeout: Duration) -> Served {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let soft = CancellationToken::new();
+        let router = Router::new().route("/", axum::routing::get(|| async { "ok" }));
+        let task = tokio::spawn(accept(listener, router, header_timeout, soft.clone(), CancellationToken::new()));
+        Served { address, soft, task }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_trickles_its_headers_is_cut_off() {
+        let served = served(Duration::from_millis(300)).await;
+        let mut client = TcpStream::connect(served.address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+        let start = Instant::now();
+        let mut rest = Vec::new();
+        // The server's answer to it (or silence) ends with the connection.
+        let _ = tokio::time::timeout(Duration::from_secs(5), client.read_to_end(&mut rest)).await.expect("cut off");
+        assert!(start.elapsed() < Duration::from_secs(4));
+    }
+
+    #[tokio::test]
+    async fn a_kept_connection_without_requests_ends_too() {
+        let served = served(Duration::from_millis(300)).await;
+        let mut client = TcpStream::connect(served.address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut rest = Vec::new();
+        tokio::time::timeout(Duration::from_secs(5), client.read_to_end(&mut rest)).await.expect("ended").unwrap();
+        assert!(String::from_utf8_lossy(&rest).starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn a_stop_drains_and_returns() {
+        let served = served(Duration::from_secs(10)).await;
+        let idle = TcpStream::connect(served.address).await.unwrap();
+        served.soft.cancel();
+        tokio::time::timeout(Duration::from_secs(12), served.task).await.expect("returned").unwrap();
+        drop(idle);
+    }
+
+    #[test]
+    fn one_address_cannot_take_every_place() {
+        let slots = Slots::default();
+        let greedy: IpAddr = [10, 0, 0, 1].into();
+        let held: Vec<_> = std::iter::from_fn(|| slots.take(greedy)).collect();
+        assert_eq!(held.len(), CONNECTIONS_PER_ADDRESS as usize);
+        assert!(slots.take([10, 0, 0, 2].into()).is_some());
+        drop(held);
+        assert!(slots.take(greedy).is_some());
+    }
+}

@@ -1,0 +1,154 @@
+//! What every handler may use. Holds no key that opens a tenant's secret, and no client that could reach an address a
+//! tenant chose.
+
+use crate::links::Origin;
+use crate::problem::Problem;
+use crate::relay::Relay;
+use crate::throttle::Throttle;
+use chrono::{DateTime, Utc};
+use holdfast_domain::ids::UserId;
+use holdfast_store::Store;
+use holdfast_vault::Sealer;
+use rand::rngs::StdRng;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Semaphore;
+
+/// Password hashes at once: each takes 19 MiB and tens of milliseconds.
+const HASHES_AT_ONCE: usize = 4;
+/// Tries of the set-up secret a minute, all clients together.
+const SETUPS_PER_MINUTE: u32 = 10;
+
+/// The present; a parameter, so that tests choose it.
+pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+/// What the api needs from outside.
+pub struct ApiParts {
+    /// The database.
+    pub store: Store,
+    /// The way to a worker.
+    pub relay: Relay,
+    /// For absolute links.
+    pub origin: Origin,
+    /// `http.rate_limit_per_min`; 0 = no limits at all.
+    pub rate_limit_per_min: u32,
+    /// `http.run_rate_limit_per_min`; 0 = no limit.
+    pub run_rate_limit_per_min: u32,
+    /// The present.
+    pub clock: Clock,
+    /// Randomness for seals, names and tokens.
+    pub rng: StdRng,
+}
+
+/// Shared by all requests.
+#[derive(Clone)]
+pub struct ApiState(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    relay: Relay,
+    origin: Origin,
+    clock: Clock,
+    rng: Mutex<StdRng>,
+    requests: Throttle<UserId>,
+    runs: Throttle<UserId>,
+    setups: Throttle<()>,
+    hashing: Semaphore,
+    openapi: String,
+}
+
+impl ApiState {
+    pub(crate) fn new(parts: ApiParts, openapi: String) -> Self {
+        let has_limits = parts.rate_limit_per_min > 0;
+        Self(Arc::new(Inner {
+            store: parts.store,
+            relay: parts.relay,
+            origin: parts.origin,
+            clock: parts.clock,
+            rng: Mutex::new(parts.rng),
+            requests: Throttle::new(parts.rate_limit_per_min),
+            runs: Throttle::new(if has_limits { parts.run_rate_limit_per_min } else { 0 }),
+            setups: Throttle::new(if has_limits { SETUPS_PER_MINUTE } else { 0 }),
+            hashing: Semaphore::new(HASHES_AT_ONCE),
+            openapi,
+        }))
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The way to a worker.
+    #[must_use]
+    pub fn relay(&self) -> &Relay {
+        &self.0.relay
+    }
+
+    /// For absolute links.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+
+    /// The present.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.0.clock)()
+    }
+
+    /// Requests of one user.
+    #[must_use]
+    pub fn requests(&self) -> &Throttle<UserId> {
+        &self.0.requests
+    }
+
+    /// Runs started by one user.
+    #[must_use]
+    pub fn runs(&self) -> &Throttle<UserId> {
+        &self.0.runs
+    }
+
+    /// Tries of the set-up secret.
+    #[must_use]
+    pub fn setups(&self) -> &Throttle<()> {
+        &self.0.setups
+    }
+
+    /// The OpenAPI document.
+    #[must_use]
+    pub fn openapi(&self) -> &str {
+        &self.0.openapi
+    }
+
+    /// Randomness; the lock is held for the closure alone.
+    pub fn with_rng<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
+        draw(&mut self.0.rng.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What closes envelopes to the workers.
+    ///
+    /// # Errors
+    /// 503 while no worker has recorded its key.
+    pub async fn sealer(&self) -> Result<Sealer, Problem> {
+        let Some(key) = self.store().vault_key().await? else {
+            return Err(Problem::unavailable(
+                "no_vault_key",
+                "No worker has recorded its key yet, so secrets cannot be stored. Start a worker and try again.",
+            ));
+        };
+        Sealer::from_public_key(&key.public_key).map_err(|e| Problem::internal(&e))
+    }
+
+    /// Hashes a password off the async threads, a few at a time.
+    ///
+    /// # Errors
+    /// 500 when hashing fails.
+    pub async fn hash_password(&self, password: String) -> Result<String, Problem> {
+        let permit = self.0.hashing.acquire().await.map_err(|e| Problem::internal(&e))?;
+        let mut rng: StdRng = self.with_rng(|rng| rand::SeedableRng::from_rng(rng));
+        let hash = tokio::task::spawn_blocking(move || holdfast_vault::password::hash(&password, &mut rng)).await;
+        drop(permit);
+        hash.map_err(|e| Problem::internal(&e))?.map_err(|e| Problem::internal(&e))
+    }
+}

@@ -1,0 +1,82 @@
+//! A destination.
+
+use super::time;
+use holdfast_store::rows;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// `backup_destinations.config`: what is not secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DestinationConfig {
+    /// S3 kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<String>,
+    /// `s3`, and where a custom one wants it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// `custom_s3`, `digitalocean_spaces`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// The bucket stands in the path instead of the host name.
+    #[serde(default)]
+    pub path_style: bool,
+}
+
+/// Where bytes go. The S3 keys are absent, not null, for `local`.
+#[derive(Serialize, ToSchema)]
+pub struct BackupDestinationView {
+    id: i64,
+    user_id: i64,
+    label: String,
+    /// `local`, `s3`, `custom_s3`, `digitalocean_spaces`.
+    #[serde(rename = "type")]
+    kind: String,
+    type_human: &'static str,
+    created_at: String,
+    updated_at: String,
+    #[serde(flatten)]
+    s3: Option<S3View>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct S3View {
+    s3_bucket_name: Option<String>,
+    path_style_endpoint: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s3_region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s3_endpoint: Option<String>,
+    /// Whether both keys are stored; they are never shown.
+    has_credentials: bool,
+}
+
+impl BackupDestinationView {
+    /// The view of `row`.
+    #[must_use]
+    pub fn of(row: rows::backup_destinations::Model) -> Self {
+        let config: DestinationConfig = serde_json::from_value(row.config).unwrap_or_default();
+        let has_credentials = row.sealed_access_key.is_some() && row.sealed_secret_key.is_some();
+        let s3 = (row.r#type != "local").then(|| S3View {
+            s3_bucket_name: config.bucket,
+            path_style_endpoint: config.path_style,
+            s3_region: config.region.filter(|_| row.r#type == "s3"),
+            s3_endpoint: config.endpoint.filter(|_| row.r#type == "custom_s3"),
+            has_credentials,
+        });
+        Self {
+            id: row.id,
+            user_id: row.user_id,
+            label: row.label,
+            type_human: match row.r#type.as_str() {
+                "local" => "Local",
+                "s3" => "S3",
+                "custom_s3" => "Custom S3",
+                _ => "DigitalOcean Spaces",
+            },
+            kind: row.r#type,
+            created_at: time::utc(row.created_at),
+            updated_at: time::utc(row.updated_at),
+            s3,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! A task in the shape of page 003, with what we add to it behind the page's own fields.
+
+use super::time;
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use holdfast_domain::schedule::{TimeOfDay, shown_times};
+use holdfast_domain::source::{DatabaseSpec, SourceSpec};
+use holdfast_store::rows;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The definition of a backup.
+#[derive(Serialize, ToSchema)]
+pub struct BackupTaskView {
+    id: i64,
+    user_id: i64,
+    remote_server_id: i64,
+    /// The first of `backup_destination_ids`.
+    #[schema(required)]
+    backup_destination_id: Option<i64>,
+    label: String,
+    #[schema(required)]
+    description: Option<String>,
+    source: SourceView,
+    schedule: ScheduleView,
+    storage: StorageView,
+    notification_streams_count: u64,
+    /// `running` from the 202 of a run until its final state, else `ready`.
+    status: &'static str,
+    has_isolated_credentials: bool,
+    has_encryption_password: bool,
+    #[schema(required)]
+    last_run_local_time: Option<String>,
+    #[schema(required)]
+    last_run_utc_time: Option<String>,
+    #[schema(required)]
+    paused_at: Option<String>,
+    created_at: String,
+    updated_at: String,
+    backup_destination_ids: Vec<i64>,
+    #[schema(required)]
+    isolated_username: Option<String>,
+    encryption: EncryptionView,
+}
+
+#[derive(Serialize, ToSchema)]
+struct SourceView {
+    #[schema(required)]
+    path: Option<String>,
+    #[serde(rename = "type")]
+    kind: String,
+    #[schema(required)]
+    database_name: Option<String>,
+    /// Comma list, as the page has it.
+    #[schema(required)]
+    excluded_tables: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paths: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    excludes: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    one_file_system: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sparse: Option<bool>,
+    #[serde(flatten)]
+    database: Option<DatabaseView>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct DatabaseView {
+    engine: String,
+    host: Option<String>,
+    port: Option<u16>,
+    username: Option<String>,
+    databases: Vec<String>,
+    excluded_table_data: Vec<String>,
+    has_password: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ScheduleView {
+    /// `daily`, `weekly`, `custom`, `manual`.
+    frequency: String,
+    #[schema(required)]
+    scheduled_utc_time: Option<String>,
+    #[schema(required)]
+    scheduled_local_time: Option<String>,
+    #[schema(required)]
+    custom_cron: Option<String>,
+    /// Null: the schedule is in UTC.
+    #[schema(required)]
+    timezone: Option<String>,
+    /// 0 = Sunday.
+    #[schema(required)]
+    weekday: Option<i16>,
+    #[schema(required)]
+    next_run_at: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct StorageView {
+    max_backups: i32,
+    #[schema(required)]
+    appended_filename: Option<String>,
+    #[schema(required)]
+    path: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct EncryptionView {
+    /// `managed`, `recipients`, `password`, `none`.
+    mode: String,
+    recipients: Vec<String>,
+}
+
+/// What the view needs besides the row.
+pub struct TaskContext {
+    /// In order.
+    pub destination_ids: Vec<i64>,
+    /// Whether a run is unfinished.
+    pub is_running: bool,
+    /// Of the reader.
+    pub user_zone: Tz,
+    /// The present.
+    pub now: DateTime<Utc>,
+}
+
+impl BackupTaskView {
+    /// The view of `row`.
+    #[must_use]
+    pub fn of(row: rows::backup_tasks::Model, context: TaskContext) -> Self {
+        let local_zone = row.timezone.as_deref().map_or(context.user_zone, time::zone);
+        Self {
+            schedule: schedule(&row, &context, local_zone),
+            source: source(&row),
+            id: row.id,
+            user_id: row.user_id,
+            remote_server_id: row.remote_server_id,
+            backup_destination_id: context.destination_ids.first().copied(),
+            label: row.label,
+            description: row.description,
+            storage: StorageView {
+                max_backups: row.max_backups,
+                appended_filename: row.appended_filename,
+                path: row.store_path,
+            },
+            notification_streams_count: 0,
+            status: status(context.is_running),
+            has_isolated_credentials: row.isolated_username.is_some(),
+            has_encryption_password: row.sealed_encryption_password.is_some(),
+            last_run_local_time: row.last_run_at.map(|at| time::local(at, local_zone)),
+            last_run_utc_time: time::utc_or_null(row.last_run_at),
+            paused_at: time::utc_or_null(row.paused_at),
+            created_at: time::utc(row.created_at),
+            updated_at: time::utc(row.updated_at),
+            backup_destination_ids: context.destination_ids,
+            isolated_username: row.isolated_username,
+            encryption: EncryptionView { mode: row.encryption_mode, recipients: row.encryption_recipients },
+        }
+    }
+}
+
+/// The page's word for whether a run is unfinished.
+#[must_use]
+pub fn status(is_running: bool) -> &'static str {
+    if is_running { "running" } else { "ready" }
+}
+
+fn schedule(row: &rows::backup_tasks::Model, context: &TaskContext, local_zone: Tz) -> ScheduleView {
+    let task_zone = row.timezone.as_deref().map_or(Tz::UTC, time::zone);
+    let at = row.time_to_run_at.as_deref().and_then(|text| text.parse::<TimeOfDay>().ok());
+    let shown = at.map(|at| shown_times(at, task_zone, local_zone, context.now));
+    ScheduleView {
+        frequency: row.frequency.clone(),
+        scheduled_utc_time: shown.map(|times| times.utc.to_string()),
+        scheduled_local_time: shown.map(|times| times.local.to_string()),
+        custom_cron: row.custom_cron.clone(),
+        timezone: row.timezone.clone(),
+        weekday: row.weekday,
+        next_run_at: time::utc_or_null(row.next_run_at),
+    }
+}
+
+fn source(row: &rows::backup_tasks::Model) -> SourceView {
+    let mut view = SourceView {
+        path: None,
+        kind: row.r#type.clone(),
+        database_name: None,
+        excluded_tables: None,
+        paths: None,
+        excludes: None,
+        one_file_system: None,
+        sparse: None,
+        database: None,
+    };
+    match serde_json::from_value::<SourceSpec>(row.source.clone()) {
+        Ok(SourceSpec::Files(files)) => {
+            view.path = files.paths.first().cloned();
+            view.paths = Some(files.paths);
+            view.excludes = Some(files.excludes);
+            view.one_file_system = Some(files.one_file_system);
+            view.sparse = Some(files.sparse);
+        }
+        Ok(SourceSpec::Database(spec)) => {
+            view.database_name = comma_list(&spec.databases);
+            view.excluded_tables = comma_list(&spec.excluded_tables);
+            view.database = Some(database(spec, row.sealed_source_password.is_some()));
+        }
+        // A row of another version: the page's fields stay null rather than the whole list failing.
+        Err(error) => tracing::error!(task = row.id, %error, "unreadable source"),
+    }
+    view
+}
+
+fn database(spec: DatabaseSpec, has_password: bool) -> DatabaseView {
+    DatabaseView {
+        engine: spec.engine,
+        host: spec.host,
+        port: spec.port,
+        username: spec.username,
+        databases: spec.databases,
+        excluded_table_data: spec.excluded_table_data,
+        has_password,
+    }
+}
+
+fn comma_list(names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| names.join(","))
+}
