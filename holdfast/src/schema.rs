@@ -7,6 +7,7 @@ use holdfast_migration::{Migrator, migrate_queue};
 use sea_orm::SqlxPostgresConnector;
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 use sqlx::postgres::PgPool;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The lock of `pg_advisory_lock` that migrating processes queue at.
@@ -53,10 +54,10 @@ pub async fn migrate_to(pool: &PgPool, names: &[String]) -> Result<()> {
     if !known.starts_with(names) {
         bail!("the copy was made by a newer Holdfast: use that version");
     }
-    migrate_locked(pool, &CopyBefore::NotNeeded, Some(u32::try_from(names.len())?)).await.map(|_| ())
+    migrate_locked(pool, &CopyBefore::NotNeeded, Some(names.len())).await.map(|_| ())
 }
 
-async fn migrate_locked(pool: &PgPool, copy_before: &CopyBefore, steps: Option<u32>) -> Result<Migrated> {
+async fn migrate_locked(pool: &PgPool, copy_before: &CopyBefore, level: Option<usize>) -> Result<Migrated> {
     check_rights(pool).await?;
     let db = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
     let applied = if SchemaManager::new(&db).has_table("seaql_migrations").await? {
@@ -74,6 +75,11 @@ async fn migrate_locked(pool: &PgPool, copy_before: &CopyBefore, steps: Option<u
         }
         _ => None,
     };
+    let steps = match level {
+        Some(level) if level < applied.len() => bail!("the database's schema is newer than the copy: empty it first"),
+        Some(level) => Some(u32::try_from(level - applied.len())?),
+        None => None,
+    };
     Migrator::up(&db, steps).await.context("a migration failed; the database is as it was before that step")?;
     migrate_queue(pool).await.context("the queue's schema")?;
     Ok(Migrated { applied: pending, copy })
@@ -83,7 +89,7 @@ async fn write_copy(pool: &PgPool, copies: &Path, level: usize) -> Result<PathBu
     let now: String = sqlx::query_scalar("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD\"T\"HH24MISS\"Z\"')")
         .fetch_one(pool)
         .await?;
-    std::fs::create_dir_all(copies).with_context(|| format!("{} cannot be made", copies.display()))?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(copies).with_context(|| format!("{} cannot be made", copies.display()))?;
     let path = copies.join(format!("before-migration-{}-{now}.sql.zst", level + 1));
     own_copy::write_plain(pool, &path).await.context("copying the database before the migration; nothing was changed")?;
     Ok(path)

@@ -131,9 +131,11 @@ async fn read_head(lines: &mut Lines) -> Result<(Vec<String>, Kek)> {
     }
 }
 
+/// Tables alone are no content: a load that failed half way leaves them, and may be tried again.
 async fn refuse_content(pool: &PgPool) -> Result<()> {
-    let has_tables: bool = sqlx::query_scalar("SELECT to_regclass('users') IS NOT NULL").fetch_one(pool).await?;
-    if has_tables {
+    let has_tables: bool = sqlx::query_scalar("SELECT to_regclass('vault_keys') IS NOT NULL").fetch_one(pool).await?;
+    let rows = "SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM teams) OR EXISTS (SELECT 1 FROM vault_keys)";
+    if has_tables && sqlx::query_scalar(rows).fetch_one(pool).await? {
         bail!("the database is in use already: restore into a new data folder or an empty database");
     }
     Ok(())

@@ -6,6 +6,7 @@ use crate::supervisor::Service;
 use anyhow::{Context, Result};
 use holdfast_config::Config;
 use std::ffi::OsString;
+use std::os::unix::fs::DirBuilderExt;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
@@ -19,7 +20,7 @@ const KEK_FILE: &str = "HOLDFAST__VAULT__KEK_FILE";
 /// Open requests of the api: a download goes on as long as its client reads, and is cut at the end of this.
 const API_DRAIN: Duration = Duration::from_secs(30);
 /// What a worker gets on top of its own limit to tell everybody that it stops.
-const WORKER_DRAIN_EXTRA: Duration = Duration::from_secs(5);
+const WORKER_DRAIN_EXTRA: Duration = Duration::from_secs(25);
 
 /// What all processes share.
 pub struct Shared<'a> {
@@ -58,7 +59,8 @@ pub fn worker(shared: &Shared<'_>, number: u16, kek_file: &Path) -> Result<Servi
     }
     if shared.config.destinations.local_root.is_none() {
         let root = shared.data_dir.local_root();
-        std::fs::create_dir_all(&root).with_context(|| format!("{} cannot be made", root.display()))?;
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(&root).with_context(|| format!("{} cannot be made", root.display()))?;
         set(&mut env, "HOLDFAST__DESTINATIONS__LOCAL_ROOT", root);
     }
     Ok(Service {

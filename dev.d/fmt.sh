@@ -1,0 +1,3 @@
+# Formats the code.
+need_cargo
+cargo fmt --all

@@ -1,0 +1,9 @@
+cat <<'TEXT'
+./dev up [options]     builds and starts Holdfast on this machine (options of `holdfast up`)
+./dev demo [--keep]    shows a backup and its restore, on loopback, and compares every file
+./dev test             everything CI runs
+./dev lint             formatting, clippy, documentation, dependencies
+./dev fmt              formats the code
+./dev bench [options]  measures and writes docs/benchmarks.md (root, an idle machine, up to an hour)
+./dev soak [options]   kills workers for a long time and counts how runs end (root)
+TEXT

@@ -1,0 +1,93 @@
+# What the commands share: plain messages, what must be installed, and how.
+
+# Holds a tool that cargo built once, for all checkouts of this user.
+tools=${HOLDFAST_TOOLS:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/holdfast-tools}
+export PATH="$tools/bin:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin:$PATH"
+
+# Versions of cargo's tools that these checks were written with.
+cargo_deny_version=0.18.9
+cargo_machete_version=0.9.1
+cargo_nextest_version=0.9.143
+
+# What building needs: a linker and C headers (compression and cryptography have parts in C).
+build_packages=(gcc g++ libc6-dev make)
+# What `holdfast up` needs.
+run_packages=(postgresql)
+# What the demo's customer is made of, and what opens a backup by hand.
+customer_packages=(openssh-server openssh-client tar coreutils bash age zstd acl attr)
+# What tests use besides: other shells and tars as they are found on servers, and a look at system calls.
+test_packages=(dash busybox fish tcsh strace git procps)
+# What the bench compares with.
+bench_packages=(borgbackup restic sshfs zip procps)
+
+step() { printf '\n== %s\n' "$*"; }
+note() { printf '   %s\n' "$*"; }
+fail() {
+    printf 'dev: %s\n' "$*" >&2
+    exit 1
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo -- "$@"
+    else
+        fail "this needs root, and there is no sudo: run as root: $*"
+    fi
+}
+
+is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# Installs the Debian packages that are missing, and says which.
+need_packages() {
+    if ! command -v apt-get >/dev/null; then
+        note "this is no Debian; these must be there by other means: $*"
+        return
+    fi
+    local missing=() package log
+    for package in "$@"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    step "Installing from Debian: ${missing[*]}"
+    for package in "${missing[@]}"; do
+        [ "$package" != openssh-server ] || note "openssh-server: Debian also starts it on port 22, which Holdfast does not need (systemctl disable --now ssh)"
+        [ "$package" != postgresql ] || note "postgresql: Debian also starts a server of its own on port 5432; Holdfast does not use it"
+    done
+    log=$(mktemp)
+    export DEBIAN_FRONTEND=noninteractive
+    if ! { as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -q --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 </dev/null; then
+        tail -n 20 "$log" >&2
+        rm -f "$log"
+        fail "apt-get could not install ${missing[*]}; its last lines are above"
+    fi
+    rm -f "$log"
+}
+
+need_cargo() {
+    command -v cargo >/dev/null || fail "cargo is missing: install Rust 1.94 or newer with rustup (https://rustup.rs)"
+    need_packages "${build_packages[@]}"
+}
+
+# need_tool PROGRAM CRATE VERSION: a tool of cargo's, built once; false (with a sentence) where that is not possible.
+need_tool() {
+    local program=$1 crate=$2 version=$3 log
+    command -v "$program" >/dev/null && return 0
+    note "$program is missing and is built once into $tools (some minutes)"
+    log=$(mktemp)
+    if ! cargo install --quiet --locked --root "$tools" "$crate@$version" >"$log" 2>&1; then
+        tail -n 5 "$log"
+        note "$program could not be built; what it checks is left out"
+        rm -f "$log"
+        return 1
+    fi
+    rm -f "$log"
+}
+
+build_release() {
+    need_cargo
+    step "Building (release; the first time takes about ten minutes)"
+    cargo build --release --locked "$@" || fail "the build failed; the compiler's message is above"
+}

@@ -1,0 +1,10 @@
+//! Tests through the outside: the real binary (`holdfast up`) as a child, HTTP in, bytes at the destination out, a real
+//! `sshd`. One file a promise. Nothing here may reach into the product's own types.
+
+mod backup_and_restore;
+mod canaries;
+mod hostile_text;
+mod no_payload_on_disk;
+mod operator;
+mod safety_net;
+mod support;
