@@ -78,14 +78,21 @@ pub async fn scan<T: Send + 'static>(
     each: impl Fn(&mut T, IndexEntry) -> Result<(), Failure> + Send + 'static,
 ) -> Result<(T, IndexEnd), Failure> {
     let runtime = Handle::current();
+    // Lives as long as this future: the thread ends soon after whoever asked went away.
+    let asked = Arc::new(());
+    let still_asked = Arc::downgrade(&asked);
     let read = move || {
         let mut lines = Lines::default();
         plain_blocking(reader, runtime, &key, (&stored, None), &mut |bytes| {
+            if still_asked.strong_count() == 0 {
+                return Err(Failure::new(Step::ReadCopy, FailureCode::Cancelled, "Nobody reads any more."));
+            }
             lines.push(bytes, &mut |entry| each(&mut state, entry))
         })?;
         Ok((state, lines.finish()?))
     };
     let ended = tokio::task::spawn_blocking(read).await;
+    drop(asked);
     ended.unwrap_or_else(|e| {
         Err(Failure::new(Step::ReadCopy, FailureCode::Internal, format!("Reading the index ended: {e}.")))
     })

@@ -282,10 +282,82 @@ fn under_strace(root: &Path, inject: &str) -> Output {
 #[ignore = "run by other tests"]
 async fn store_one_object() {
     let Some(root) = std::env::var_os("HOLDFAST_TEST_ROOT") else { return };
-    match store(&at(Path::new(&root)), "a", &chunk(100_000)).await {
+    let mut longest_pause = Duration::ZERO;
+    let watch = async {
+        loop {
+            let before = std::time::Instant::now();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            longest_pause = longest_pause.max(before.elapsed());
+        }
+    };
+    let (destination, bytes) = (at(Path::new(&root)), chunk(100_000));
+    let stored = tokio::select! {
+        stored = store(&destination, "a", &bytes) => stored,
+        () = watch => return,
+    };
+    match stored {
         Ok(_) => println!("STORED"),
         Err(failure) => println!("{:?}", failure.code),
     }
+    println!("PAUSE {}", longest_pause.as_millis());
+}
+
+#[test]
+fn a_disk_that_hangs_does_not_hold_the_runtime() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(at(folder.path()));
+    let started = std::time::Instant::now();
+    let output = under_strace(folder.path(), "inject=fsync:delay_enter=2s");
+    assert!(started.elapsed() > Duration::from_secs(4), "both calls took 2 s");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let pause = said.lines().find_map(|line| line.strip_prefix("PAUSE ")).expect("it stored");
+    let pause: u64 = pause.parse().expect("a number");
+    assert!(said.contains("STORED") && pause < 1500, "{said}");
+}
+
+#[tokio::test]
+async fn bytes_that_changed_on_the_disk_are_not_committed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let destination = at(folder.path());
+    let mut sink = destination.put("a").await.expect("starts");
+    sink.write(chunk(100_000)).await.expect("is taken");
+    let part = folder.path().join(placed("a.part"));
+    let arrived = async {
+        while fs::metadata(&part).expect("is there").len() < 100_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), arrived).await.expect("it arrives");
+    let file = fs::OpenOptions::new().write(true).open(&part).expect("opens");
+    std::os::unix::fs::FileExt::write_all_at(&file, b"x", 50_000).expect("is changed");
+    assert_eq!(sink.commit().await.expect_err("differs").code, FailureCode::VerifyFailed);
+    assert_eq!(files(folder.path()), ["store.id"]);
+}
+
+#[tokio::test]
+async fn folders_that_were_exchanged_meanwhile_do_not_count() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let destination = at(folder.path());
+    let mut sink = destination.put("a").await.expect("starts");
+    sink.write(chunk(10)).await.expect("is taken");
+    fs::rename(folder.path().join(TEAM.to_string()), folder.path().join("moved")).expect("is moved");
+    sink.commit().await.expect_err("is elsewhere");
+    assert_eq!(files(folder.path()), ["store.id"]);
+}
+
+#[tokio::test]
+async fn a_commit_that_nobody_waits_for_leaves_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let destination = at(folder.path());
+    let mut sink = destination.put("a").await.expect("starts");
+    sink.write(chunk(5_000_000)).await.expect("is taken");
+    assert!(tokio::time::timeout(Duration::ZERO, sink.commit()).await.is_err(), "it takes longer than that");
+    let gone = async {
+        while files(folder.path()) != ["store.id"] {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("it goes");
 }
 
 #[test]

@@ -131,3 +131,17 @@ async fn a_bomb_takes_no_memory() {
     let failure = read_all(decode::plain(memory(&bomb), DecryptKey::None, digest(&bomb), None)).await;
     assert_eq!(failure.expect_err("refused").code, FailureCode::CopyDamaged);
 }
+
+#[tokio::test]
+async fn plain_bytes_other_than_the_manifests_are_refused() {
+    for encryption in [recipients(), Encryption::None] {
+        let options = EncodeOptions::new(StreamFormat::Opaque, encryption);
+        let stored = store(&noise(150_000, 1), 4096, options).await.expect("stores");
+        let read = |original| {
+            let (key, digest) = (stored.encoded.key.clone(), stored.encoded.stored.clone());
+            read_all(decode::plain(memory(&stored.body), key, digest, Some(original)))
+        };
+        read(digest(&noise(150_000, 1))).await.expect("is it");
+        assert_eq!(read(digest(&noise(150_000, 2))).await.expect_err("refused").code, FailureCode::CopyDamaged);
+    }
+}
