@@ -60,6 +60,10 @@ pub(super) async fn commit(attempt: &Attempt, prepared: &Prepared, verified: Ver
     };
     let manifests = write_manifests(attempt, prepared, &manifest, copies).await?;
     attempt.reach(FaultPoint::ManifestWritten).await;
+    // The last look at a cancellation: what comes after it has one result, and that is the transaction's.
+    if attempt.lease.stopped().is_cancelled() {
+        return Err(attempt.lease.failure(Step::Commit));
+    }
     let transfer_ms = i64::try_from(facts.transfer.as_millis()).unwrap_or(i64::MAX);
     record(attempt, prepared, &manifest, (manifests, transfer_ms)).await
 }

@@ -2,6 +2,7 @@
 
 use super::attempt::Attempt;
 use super::objects;
+use crate::cleanup;
 use crate::lease::StopReason;
 use holdfast_domain::progress::Progress;
 use holdfast_domain::run::RunStatus;
@@ -25,7 +26,10 @@ enum End {
 pub(super) async fn conclude(attempt: &Attempt, outcome: Result<(), Failure>) {
     let Err(failure) = outcome else {
         tracing::info!(run = %attempt.run_id, epoch = attempt.epoch, "run succeeded");
-        objects_of_failed_destinations(attempt).await;
+        // A partial success leaves records of what its failed destinations may hold; the reconciler would find them too.
+        if let Err(error) = cleanup::remove_leftovers(&attempt.context, &attempt.access, attempt.run_id).await {
+            tracing::debug!(?error, "leftovers stay for the reconciler");
+        }
         return;
     };
     tracing::info!(run = %attempt.run_id, epoch = attempt.epoch, "attempt ended: {failure}");
@@ -42,11 +46,6 @@ pub(super) async fn conclude(attempt: &Attempt, outcome: Result<(), Failure>) {
         let cancelled = Failure::new(failure.step, FailureCode::Cancelled, "The work was stopped.");
         write(attempt, &cancelled, End::Final(RunStatus::Cancelled)).await;
     }
-}
-
-/// A partial success leaves records of what its failed destinations may hold.
-async fn objects_of_failed_destinations(attempt: &Attempt) {
-    objects::remove_older(attempt).await;
 }
 
 fn decide(attempt: &Attempt, failure: &Failure) -> End {
