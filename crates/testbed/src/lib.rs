@@ -9,6 +9,8 @@ pub mod fault_proxy;
 pub mod postgres;
 pub mod processes;
 pub mod product;
+pub mod site;
 pub mod sshd;
 pub mod steps;
+pub mod terminal;
 pub mod tree;
