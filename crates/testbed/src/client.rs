@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail, ensure};
 use reqwest::Method;
 use serde_json::Value;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 
@@ -20,6 +21,27 @@ pub struct ApiClient {
     base: String,
     token: Option<String>,
     http: reqwest::Client,
+    record: Option<Record>,
+}
+
+/// Every answer of some clients, headers and bodies one after the other, for a search through them. Not the streams of
+/// [`ApiClient::download`].
+#[derive(Clone, Default)]
+pub struct Record(Arc<Mutex<Vec<u8>>>);
+
+impl Record {
+    /// What was answered so far.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn add(&self, headers: &reqwest::header::HeaderMap, body: &[u8]) {
+        let mut record = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        record.extend_from_slice(format!("{headers:?}\n").as_bytes());
+        record.extend_from_slice(body);
+        record.push(b'\n');
+    }
 }
 
 /// An answer, whatever its status.
@@ -38,7 +60,14 @@ impl ApiClient {
     /// The HTTP client could not be made.
     pub fn new(base: &str, token: Option<String>) -> Result<Self> {
         let http = reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_secs(5)).build()?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), token, http })
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), token, http, record: None })
+    }
+
+    /// The same client, with every answer noted in `record`.
+    #[must_use]
+    pub fn recorded(mut self, record: &Record) -> Self {
+        self.record = Some(record.clone());
+        self
     }
 
     /// One request to `/api/<path>`; the status is the caller's to judge.
@@ -52,8 +81,11 @@ impl ApiClient {
             request = request.json(body);
         }
         let response = request.send().await.with_context(|| format!("{what}: no answer"))?;
-        let status = response.status().as_u16();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await.with_context(|| format!("{what}: the answer broke off"))?;
+        if let Some(record) = &self.record {
+            record.add(&headers, &body);
+        }
         Ok(Answer { status, body: serde_json::from_slice(&body).unwrap_or(Value::Null) })
     }
 

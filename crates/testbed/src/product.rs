@@ -123,6 +123,63 @@ impl Product {
         String::from_utf8(output.stdout).context("its output is not text")
     }
 
+    /// How it was started, for starting it again.
+    #[must_use]
+    pub fn options(&self) -> &ProductOptions {
+        &self.options
+    }
+
+    /// The supervisor's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where its private database listens: the folder of the socket, for `psql -h`.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn database_socket(&self) -> Result<PathBuf> {
+        let file = self.options.data_dir.join("postgres/holdfast.conf");
+        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let line = text.lines().find_map(|line| line.strip_prefix("unix_socket_directories = '"));
+        Ok(line.and_then(|line| line.strip_suffix('\'')).context("no socket in its settings")?.into())
+    }
+
+    /// The process id of its private database's server.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn database_pid(&self) -> Result<u32> {
+        let text = std::fs::read_to_string(self.options.data_dir.join("postgres/postmaster.pid"))?;
+        Ok(text.lines().next().context("an empty postmaster.pid")?.trim().parse()?)
+    }
+
+    /// Ends the supervisor as a crash would, and nothing else.
+    ///
+    /// # Errors
+    /// It had ended already.
+    pub fn kill_supervisor(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// It did not within `limit`.
+    pub async fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let until = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.ended()? {
+                return Ok(status);
+            }
+            ensure!(Instant::now() < until, "holdfast up runs on{}", self.last_words());
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// `up` and everything it started that still belongs to it.
     ///
     /// # Errors
@@ -187,7 +244,11 @@ impl Product {
         Ok(self.child.try_wait()?)
     }
 
-    fn interrupt(&self) -> Result<()> {
+    /// Ctrl-C, for the supervisor alone.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn interrupt(&self) -> Result<()> {
         let pid =
             i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).context("a process id")?;
         rustix::process::kill_process(pid, rustix::process::Signal::INT).context("cannot signal holdfast up")
