@@ -10,10 +10,11 @@ use std::process::Stdio;
 /// What the demo runs itself or the customer needs; `./dev demo` installs them.
 const PROGRAMS: [&str; 8] = ["sshd", "ssh-keygen", "tar", "base64", "age", "zstd", "bash", "sha256sum"];
 
-/// The commands of docs/opening-a-backup.md, for root too.
-const OPEN: &str = r#"set -o pipefail
-age --decrypt --identity "$1" "$2" | zstd --decompress --stdout |
-  tar --extract --preserve-permissions --numeric-owner --xattrs --xattrs-include='*' --acls --directory "$3""#;
+/// The commands of docs/opening-a-backup.md, for root too. Each of the three must end well, and says so if it did not.
+const OPEN: &str = r#"age --decrypt --identity "$1" "$2" | zstd --decompress --stdout |
+  tar --extract --preserve-permissions --numeric-owner --xattrs --xattrs-include='*' --acls --directory "$3"
+codes="${PIPESTATUS[*]}"
+[ "$codes" = '0 0 0' ] || { echo "age, zstd and tar ended with $codes" >&2; exit 1; }"#;
 
 /// Fails early where a program is missing.
 ///
@@ -37,7 +38,8 @@ pub(super) fn require_programs() -> Result<()> {
 /// # Errors
 /// The kit holds no identity, or one of the three programs failed; the message carries what they said.
 pub(super) async fn open(kit: &str, object: &Path, to: &Path) -> Result<()> {
-    let identity = kit.lines().find(|line| line.starts_with("AGE-SECRET-KEY-1")).context("the recovery kit holds no key")?;
+    let identity =
+        kit.lines().find(|line| line.starts_with("AGE-SECRET-KEY-1")).context("the recovery kit holds no key")?;
     let file = to.with_extension("identity");
     let mut out = fs::File::options().write(true).create_new(true).mode(0o600).open(&file)?;
     writeln!(out, "{identity}")?;

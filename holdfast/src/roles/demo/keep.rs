@@ -28,7 +28,8 @@ pub(super) async fn in_the_background() -> Result<ExitCode> {
         .process_group(0)
         .spawn()
         .context("starting the demo in the background")?;
-    let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)).context("a process id")?;
+    let pid =
+        child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)).context("a process id")?;
     let mut output = child.stdout.take().context("its output")?;
     let mut buffer = vec![0; 8192];
     loop {
@@ -59,13 +60,14 @@ pub(super) async fn hold(running: Running, place: &Workplace, screen: &Screen) -
          API            {url}/api   (user {user})\n  \
          log            {log}\n  \
          data folder    {data}\n  \
-         customer       ssh root@127.0.0.1 -p {port}, files in {tree}\n  \
+         customer       ssh {login}@127.0.0.1 -p {port}, files in {tree}\n  \
          new token      holdfast admin create-token --email {user} --name mine --abilities '*' --data-dir {data}\n\
          To end it and remove everything: kill {pid}\n",
         url = running.product.url(),
         user = holdfast_testbed::product::USER_EMAIL,
         log = running.product.log().display(),
         data = running.product.data_dir().display(),
+        login = running.user,
         port = running.sshd.port(),
         tree = place.tree().display(),
         pid = std::process::id(),

@@ -71,7 +71,8 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode> {
 
 /// Returns when Ctrl-C is pressed or the process is asked to end.
 async fn told_to_end() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

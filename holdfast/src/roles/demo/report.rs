@@ -46,7 +46,8 @@ impl Row {
             _ => String::new(),
         };
         let seconds = self.transfer_seconds.unwrap_or(self.seconds);
-        let speed = self.read_bytes.filter(|_| seconds > 0.0).map(|bytes| format!("{:.0}", bytes as f64 / MIB / seconds));
+        let speed =
+            self.read_bytes.filter(|_| seconds > 0.0).map(|bytes| format!("{:.0}", bytes as f64 / MIB / seconds));
         [
             self.what.to_owned(),
             mib(self.read_bytes),
@@ -80,7 +81,10 @@ mod tests {
         let restore = Row { what: "restore", seconds: 1.0, equal: "yes".to_owned(), ..Row::default() };
         let text = table(&[backup, restore]);
         let lines: Vec<&str> = text.lines().skip(1).collect();
-        assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>(), ["backup", "200.0", "MiB", "100.0", "MiB", "2.00", "100", "2.5", "yes", "w1"]);
+        assert_eq!(
+            lines[1].split_whitespace().collect::<Vec<_>>(),
+            ["backup", "200.0", "MiB", "100.0", "MiB", "2.00", "100", "2.5", "yes", "w1"]
+        );
         assert_eq!(lines[0].find("equal"), lines[2].find("yes"));
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Running {
     pub(super) product: Product,
     pub(super) client: ApiClient,
     pub(super) sshd: Sshd,
+    /// Whom the product logs in as.
+    pub(super) user: String,
 }
 
 impl Running {
@@ -50,10 +52,11 @@ struct Demo<'a> {
 pub(super) async fn walk(args: &DemoArgs, place: &Workplace, screen: &Screen) -> Result<Running> {
     let is_root = rustix::process::geteuid().is_root();
     make_tree(args, place, screen, is_root).await?;
-    let running = start(place, screen).await?;
-    let user = if is_root { "root".to_owned() } else { Login::create()?.name().to_owned() };
-    screen.step("Registering the customer's server: key in authorized_keys, host key compared and accepted, log-in checked");
-    let server = steps::register_server(&running.client, &running.sshd, running.sshd.port(), &user).await?;
+    let running = start(place, screen, is_root).await?;
+    screen.step(
+        "Registering the customer's server: key in authorized_keys, host key compared and accepted, log-in checked",
+    );
+    let server = steps::register_server(&running.client, &running.sshd, running.sshd.port(), &running.user).await?;
     let mut demo = Demo { place, screen, client: &running.client, server, is_root, rows: Vec::new() };
     let backup = demo.back_up().await?;
     demo.restore_all(&backup).await?;
@@ -71,7 +74,12 @@ async fn make_tree(args: &DemoArgs, place: &Workplace, screen: &Screen, is_root:
         owners: is_root,
         fifo: true,
     };
-    screen.step(&format!("Making the customer's files: {} files, {} MiB, in {}", spec.files, args.size_mib, place.tree().display()));
+    screen.step(&format!(
+        "Making the customer's files: {} files, {} MiB, in {}",
+        spec.files,
+        args.size_mib,
+        place.tree().display()
+    ));
     if !is_root {
         screen.done("(not root: all files belong to one user, and owners are not restored)");
     }
@@ -79,14 +87,21 @@ async fn make_tree(args: &DemoArgs, place: &Workplace, screen: &Screen, is_root:
     let made = tokio::task::spawn_blocking(move || generate(&tree, &spec)).await??;
     screen.done(&format!(
         "{} files, {} folders, {} symbolic and {} hard links, {} with attributes, in {:.1} s",
-        made.files, made.folders, made.symlinks, made.hard_links, made.with_attributes, started.elapsed().as_secs_f64()
+        made.files,
+        made.folders,
+        made.symlinks,
+        made.hard_links,
+        made.with_attributes,
+        started.elapsed().as_secs_f64()
     ));
     Ok(made)
 }
 
-async fn start(place: &Workplace, screen: &Screen) -> Result<Running> {
+async fn start(place: &Workplace, screen: &Screen, is_root: bool) -> Result<Running> {
     screen.step("Starting the customer's SSH server, and the product: a private PostgreSQL, one api and two workers");
     let sshd = Sshd::start()?;
+    // Only root may read every file and set owners.
+    let user = if is_root { "root".to_owned() } else { Login::create()?.name().to_owned() };
     let options = ProductOptions {
         binary: std::env::current_exe()?,
         data_dir: place.data_dir(),
@@ -105,7 +120,7 @@ async fn start(place: &Workplace, screen: &Screen) -> Result<Running> {
     screen.done("by default no worker connects to loopback.");
     screen.step("Setting up: the first user through the one-time link, and an API token");
     let client = product.set_up().await?;
-    Ok(Running { product, client, sshd })
+    Ok(Running { product, client, sshd, user })
 }
 
 impl Demo<'_> {
@@ -140,19 +155,14 @@ impl Demo<'_> {
         let to = self.place.path().join("customer/restored");
         let (done, seconds) = self.restore(backup, &to, json!([])).await?;
         let equal = self.compare(&self.place.tree(), &below(&to, &self.place.tree())?).await?;
-        self.rows.push(Row {
-            what: "restore, everything",
-            seconds,
-            equal,
-            worker: worker_of(&done),
-            ..Row::default()
-        });
+        self.rows.push(Row { what: "restore, everything", seconds, equal, worker: worker_of(&done), ..Row::default() });
         // Made room for what is unpacked by hand; with `--keep` there are two copies enough to look at.
         tokio::task::spawn_blocking(move || std::fs::remove_dir_all(to)).await?.context("removing the restored files")
     }
 
     async fn restore_some(&mut self, backup: &Value) -> Result<()> {
-        self.screen.step("Restoring one folder of it: names with quotes, newlines, options, shell syntax, other encodings");
+        self.screen
+            .step("Restoring one folder of it: names with quotes, newlines, options, shell syntax, other encodings");
         let (wanted, to) = (self.place.tree().join("odd/folders"), self.place.path().join("customer/restored-odd"));
         let (done, seconds) = self.restore(backup, &to, json!([wanted])).await?;
         let equal = self.compare(&wanted, &below(&to, &wanted)?).await?;
@@ -161,8 +171,10 @@ impl Demo<'_> {
     }
 
     async fn open_by_hand(&mut self, backup: &Value, product: &Product) -> Result<()> {
-        self.screen.step("Downloading what is stored, and opening it with age, zstd and tar and the recovery kit's key alone");
-        let (id, object) = (backup["id"].as_i64().context("a backup without an id")?, self.place.path().join("backup.tar.zst.age"));
+        self.screen
+            .step("Downloading what is stored, and opening it with age, zstd and tar and the recovery kit's key alone");
+        let (id, object) =
+            (backup["id"].as_i64().context("a backup without an id")?, self.place.path().join("backup.tar.zst.age"));
         let started = Instant::now();
         self.client.download(&format!("backups/{id}/download"), &object).await?;
         let (wanted, got) = (&backup["streams"][0]["stored_sha256"], by_hand::sha256(&object).await?);

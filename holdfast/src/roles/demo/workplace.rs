@@ -21,7 +21,8 @@ impl Workplace {
     pub(super) fn make(args: &DemoArgs) -> Result<Self> {
         let parent = args.folder.canonicalize().with_context(|| format!("{} cannot be used", args.folder.display()))?;
         let space = rustix::fs::statvfs(&parent)?;
-        let (free, needed) = (space.f_bavail * space.f_frsize, (u64::from(args.size_mib) << 20) * ROOM_PER_BYTE + ROOM_BYTES);
+        let (free, needed) =
+            (space.f_bavail * space.f_frsize, (u64::from(args.size_mib) << 20) * ROOM_PER_BYTE + ROOM_BYTES);
         ensure!(
             free >= needed,
             "the demo needs {} MiB in {}, and {} MiB are free; name another place with --folder, or a smaller tree with --size-mib",
