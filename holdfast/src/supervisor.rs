@@ -136,9 +136,15 @@ mod tests {
     #[tokio::test]
     async fn the_first_wish_drains_and_the_second_stops() {
         let lifecycle = Lifecycle::default();
-        let script = "n=0; trap 'n=$((n+1))' TERM; while [ $n -lt 2 ]; do sleep 0.02; done; exit 0";
-        let service = shell(script);
+        let folder = tempfile::tempdir().unwrap();
+        let ready = folder.path().join("ready");
+        let script = "n=0; trap 'n=$((n+1))' TERM; : >\"$0\"; while [ $n -lt 2 ]; do sleep 0.02; done; exit 0";
+        let mut service = shell(script);
+        service.arguments.push(ready.clone().into());
         let mut child = start(&service, Path::new("/bin/sh")).unwrap();
+        while !ready.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap();
         let watched = watch(&service, &mut child, &lifecycle);
         let wishes = async {

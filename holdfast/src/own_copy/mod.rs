@@ -9,8 +9,6 @@
 
 mod read;
 mod tables;
-#[cfg(test)]
-mod tests;
 mod write;
 
 pub use read::load;
