@@ -64,6 +64,7 @@ pub struct FilesReader {
     pending: Option<Bytes>,
     words: Words,
     is_gnu: bool,
+    is_doubtful: bool,
     found: SourceReport,
     end: Option<Result<(), Failure>>,
 }
@@ -79,6 +80,7 @@ impl FilesReader {
             pending: None,
             words: Words::default(),
             is_gnu: false,
+            is_doubtful: false,
             found: SourceReport::default(),
             end: None,
         }
@@ -177,9 +179,7 @@ impl FilesReader {
             Judged::Unknown => {
                 self.words.quote(&text);
                 // busybox may say anything; its status decides.
-                if self.is_gnu {
-                    return Err(self.failed("tar said something that is not known to be harmless"));
-                }
+                self.is_doubtful |= self.is_gnu;
             }
         }
         Ok(())
@@ -221,8 +221,8 @@ impl FilesReader {
         if !is_good {
             return Err(self.failed(&ended(status)));
         }
-        if !self.words.is_silent() {
-            return Err(self.failed("tar ended with status 0 but complained"));
+        if self.is_doubtful {
+            return Err(self.failed("tar said something that is not known to be harmless"));
         }
         // The first block is a header, unless there is not one entry.
         if self.head.len() < BLOCK || self.head.iter().all(|byte| *byte == 0) {

@@ -175,8 +175,8 @@ impl FilesWriter {
             self.abort().await;
             return judged;
         }
-        self.send(Bytes::from_static(b"place\n")).await?;
-        self.until(|state| state.done).await?;
+        self.send(Bytes::from_static(b"place\n")).await.map_err(while_placing)?;
+        self.until(|state| state.done).await.map_err(while_placing)?;
         let _ = self.until(|state| state.exited.is_some()).await;
         Ok(self.state.report)
     }
@@ -241,6 +241,19 @@ impl FilesWriter {
     }
 }
 
+/// A failure after the word to move things into place. Nobody knows then how far it came, so it must neither look like
+/// one that touched nothing nor be tried again by itself.
+fn while_placing(failure: Failure) -> Failure {
+    match failure.code {
+        FailureCode::ConnectionLost | FailureCode::Stalled => Failure::new(
+            Step::Place,
+            FailureCode::RestoreIncomplete,
+            format!("the connection broke while the tree was moved into place, the target may be incomplete: {}", failure.detail),
+        ),
+        _ => Failure { step: Step::Place, ..failure },
+    }
+}
+
 impl State {
     fn take(&mut self, event: Event) -> Result<(), Failure> {
         match event {
@@ -289,7 +302,7 @@ impl State {
                 self.report.warnings.push(warning);
             }
             Judged::Unknown => {
-                self.full |= [&b"No space left on device"[..], b"Disk quota exceeded"].iter().any(|s| text.ends_with(s));
+                self.full |= is_full(&text);
                 self.words.quote(&text);
             }
         }
@@ -352,4 +365,10 @@ impl State {
         let code = if self.full { FailureCode::TargetUnwritable } else { FailureCode::RestoreIncomplete };
         Failure::new(Step::Stage, code, self.words.explain(&format!("unpacking ended with status {status}")))
     }
+}
+
+/// Whether tar's sentence is about room: a write that was cut short is all that it says at the first full block.
+fn is_full(said: &[u8]) -> bool {
+    let said = String::from_utf8_lossy(said);
+    said.contains(": Wrote only ") || ["No space left on device", "Disk quota exceeded"].iter().any(|end| said.ends_with(end))
 }
