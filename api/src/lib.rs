@@ -22,3 +22,5 @@ pub use state::{ApiParts, ApiState, Clock};
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ impl Origin {
                 let name = without_port(host);
                 name.is_some_and(|name| self.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)))
             })
-            .map(|host| format!("http://{host}"))
+            .map(|host| format!("http://{}", host.to_ascii_lowercase()))
             .unwrap_or_default()
     }
 }

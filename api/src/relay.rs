@@ -121,12 +121,7 @@ impl Relay {
         Err(RelayError::NoWorker)
     }
 
-    async fn ticket(
-        &self,
-        store: &Store,
-        access: &Access,
-        action: &TicketAction,
-    ) -> Result<TicketSecret, RelayError> {
+    async fn ticket(&self, store: &Store, access: &Access, action: &TicketAction) -> Result<TicketSecret, RelayError> {
         let secret = TicketSecret::generate(&mut rand::rng());
         let tx = store.for_team(access).await?;
         tx.tickets().issue(&secret.hash(), action, TICKET_SECS).await?;

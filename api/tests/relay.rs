@@ -30,11 +30,12 @@ impl Api {
         let database = Database::fresh().await.unwrap();
         let owner = database.owner_pool().await.unwrap();
         let store = Store::connect(database.app_options(), 4).await.unwrap();
-        let team: i64 = sqlx::query_scalar("SELECT team_id FROM create_account('a@example.org', 'A', 'x', 'UTC', $1, false)")
-            .bind(uuid::Uuid::new_v4())
-            .fetch_one(&owner)
-            .await
-            .unwrap();
+        let team: i64 =
+            sqlx::query_scalar("SELECT team_id FROM create_account('a@example.org', 'A', 'x', 'UTC', $1, false)")
+                .bind(uuid::Uuid::new_v4())
+                .fetch_one(&owner)
+                .await
+                .unwrap();
         let access = Access::system(TeamId(team), "a test");
         Self { owner, store, access, relay: Relay::new().unwrap() }
     }
@@ -124,14 +125,17 @@ async fn an_unreachable_worker_is_passed_over_and_each_try_has_a_ticket_of_its_o
     let secret = plane.asked.lock().unwrap()[0][TICKET_HEADER].to_str().unwrap().to_owned();
     let used = api.store.use_ticket(&TicketSecret::parse(&secret).unwrap().hash()).await.unwrap().unwrap();
     assert_eq!((used.team_id, used.action), (api.access.team_id(), ACTION));
-    let stored: Vec<Vec<u8>> = sqlx::query_scalar("SELECT secret_hash FROM tickets").fetch_all(&api.owner).await.unwrap();
+    let stored: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT secret_hash FROM tickets").fetch_all(&api.owner).await.unwrap();
     assert!(!stored.iter().any(|hash| secret.as_bytes() == hash), "a secret was stored");
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let api = Api::new().await;
-    let plane = Plane::new(|| (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "http://127.0.0.1:1/")]).into_response()).await;
+    let plane =
+        Plane::new(|| (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "http://127.0.0.1:1/")]).into_response())
+            .await;
     api.worker("w", &plane.url, (0, &[], 0.0)).await;
     assert!(matches!(api.open().await, Err(RelayError::NoWorker)));
     assert_eq!(plane.asked(), 1);
@@ -140,13 +144,15 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn a_refusal_comes_with_the_workers_words() {
     let api = Api::new().await;
-    let refusal: Answer = || {
-        (StatusCode::CONFLICT, r#"{"code":"recipients_only","message":"Only you can read it."}"#).into_response()
-    };
+    let refusal: Answer =
+        || (StatusCode::CONFLICT, r#"{"code":"recipients_only","message":"Only you can read it."}"#).into_response();
     let plane = Plane::new(refusal).await;
     api.worker("w", &plane.url, (0, &[], 0.0)).await;
     let Err(RelayError::Answered { status, code, message }) = api.open().await else { panic!("no refusal") };
-    assert_eq!((status, code.as_str(), message.as_str()), (StatusCode::CONFLICT, "recipients_only", "Only you can read it."));
+    assert_eq!(
+        (status, code.as_str(), message.as_str()),
+        (StatusCode::CONFLICT, "recipients_only", "Only you can read it.")
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,134 @@
+//! Whatever comes in, nothing answers 500 and no answer shows what is inside.
+
+use crate::extract::Need;
+use crate::routes::rows;
+use crate::testing::{App, task_body};
+use axum::body::Body;
+use axum::http::{Request, header};
+use holdfast_domain::Abilities;
+use serde_json::{Value, json};
+
+fn hostile() -> Vec<Value> {
+    let long = "x".repeat(100_000);
+    vec![
+        json!(null), json!(""), json!(" "), json!("a\u{0}b"), json!("\u{202e}gnp.exe"), json!("\u{200b}\u{2060}"),
+        json!("x'; DROP TABLE users; --"), json!("$(touch x)`y`"), json!("--checkpoint-action=exec=x"), json!("-1"),
+        json!("../../etc/passwd"), json!("%2e%2e/"), json!("a\nb\r\nX: y"), json!("é\u{301}🏳️‍🌈"), json!("🏳".repeat(256)), json!(long),
+        json!(0), json!(-1), json!(1), json!(5.5), json!(1e300), json!(9_223_372_036_854_775_807_i64),
+        json!(18_446_744_073_709_551_615_u64), json!(2_147_483_648_i64), json!(true), json!(false), json!([]), json!({}),
+        json!([[1]]), json!({"a": {"b": 1}}), json!(["a", 1, null]), json!("9007199254740993"), json!("0x10"),
+    ]
+}
+
+const FIELDS: [&str; 44] = [
+    "label", "ip_address", "username", "port", "database_password", "auth_method", "password", "private_key", "host_key",
+    "type", "s3_access_key", "s3_secret_key", "s3_bucket_name", "custom_s3_region", "custom_s3_endpoint",
+    "path_style_endpoint", "remote_server_id", "backup_destination_id", "description", "source_path", "frequency",
+    "maximum_backups_to_keep", "database_name", "appended_file_name", "store_path", "excluded_database_tables",
+    "isolated_username", "isolated_password", "encryption_password", "time_to_run_at", "custom_cron_expression",
+    "timezone", "weekday", "backup_destination_ids", "encryption", "source", "target", "streams", "paths", "layout",
+    "existing", "confirm", "copy_id", "fingerprint",
+];
+
+#[tokio::test]
+async fn no_field_of_any_route_makes_a_500() {
+    let app = App::start().await;
+    let ann = app.person("ann@example.com", Abilities::All).await;
+    let made = app.definitions(&ann).await;
+    let (_, backup) = app.backup(&ann, &made).await;
+    let values = hostile();
+    for row in rows().into_iter().filter(|row| matches!(row.method.as_str(), "POST" | "PUT" | "PATCH")) {
+        if row.need == Need::Public || row.path.ends_with("/check") || row.path.ends_with("/cancel") {
+            continue;
+        }
+        let (id, base) = match row.path.split('/').nth(2) {
+            Some("remote-servers") => {
+                (made.server, json!({"label": "s", "ip_address": "10.9.9.9", "username": "root", "port": 22}))
+            }
+            Some("backup-destinations") => (made.destination, json!({"label": "d", "type": "custom_s3"})),
+            Some("backups") => (backup, json!({"target": {"remote_server_id": made.server, "path": "/n"}})),
+            _ => (made.task, task_body(made.server, made.destination)),
+        };
+        let path = row.path.replace("{id}", &id.to_string());
+        for field in FIELDS {
+            for value in &values {
+                let mut body = base.clone();
+                body[field] = value.clone();
+                let answer = app.call(&ann.token, &row.method, &path, body).await;
+                let text = String::from_utf8_lossy(&answer.bytes);
+                assert!(answer.status.as_u16() < 500, "{} {path} {field}={value:.60}: {text}", row.method);
+                for inside in ["panicked", "src/", "sqlx", "SQLSTATE", "sea_orm", "postgres"] {
+                    assert!(!text.contains(inside), "{} {path} {field}: {text}", row.method);
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn nested_fields_are_judged_too() {
+    let app = App::start().await;
+    let ann = app.person("ann@example.com", Abilities::All).await;
+    let made = app.definitions(&ann).await;
+    let path = format!("/api/backup-tasks/{}", made.task);
+    for outer in ["source", "encryption"] {
+        for inner in ["paths", "excludes", "one_file_system", "sparse", "engine", "host", "port", "username", "password",
+                      "databases", "excluded_tables", "excluded_table_data", "mode", "recipients"] {
+            for value in hostile() {
+                let answer = app.call(&ann.token, "PUT", &path, json!({outer: {inner: value}, "type": "files"})).await;
+                assert!(answer.status.as_u16() < 500, "{outer}.{inner}: {}", String::from_utf8_lossy(&answer.bytes));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_are_none_are_told_so() {
+    let app = App::start().await;
+    let ann = app.person("ann@example.com", Abilities::All).await;
+    let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+    let deeper = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
+    for (kind, body, status) in [
+        ("application/json", "{\"a\":".to_owned(), 400),
+        ("application/json", "[]".to_owned(), 400),
+        ("application/json", "null".to_owned(), 400),
+        ("application/json", "{\"a\": \"\\ud800\"}".to_owned(), 400),
+        ("application/json", format!("{{\"a\": {deep}}}"), 400),
+        ("application/json", deeper, 400),
+        ("application/json", format!("{{\"label\": \"{}\"}}", "x".repeat(1 << 20)), 413),
+        ("text/plain", "{\"label\": \"x\"}".to_owned(), 415),
+        ("application/xml", "<a/>".to_owned(), 415),
+        ("multipart/form-data; boundary=x", "nonsense".to_owned(), 400),
+        ("multipart/form-data", "nonsense".to_owned(), 415),
+        ("application/json", String::new(), 422),
+    ] {
+        let request = Request::post("/api/remote-servers")
+            .header(header::AUTHORIZATION, format!("Bearer {}", ann.token))
+            .header(header::CONTENT_TYPE, kind)
+            .body(Body::from(body.clone()))
+            .unwrap();
+        let answer = app.send(request).await;
+        assert_eq!(answer.status.as_u16(), status, "{kind} {body:.40}: {}", String::from_utf8_lossy(&answer.bytes));
+        assert!(answer.json()["code"].is_string());
+    }
+    let lies = Request::post("/api/remote-servers")
+        .header(header::AUTHORIZATION, format!("Bearer {}", ann.token))
+        .header(header::CONTENT_LENGTH, "1000000000000")
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::empty())
+        .unwrap();
+    assert_eq!(app.send(lies).await.status, 413, "refused before it is read");
+}
+
+#[tokio::test]
+async fn fields_nobody_may_write_change_nothing() {
+    let app = App::start().await;
+    let ann = app.person("ann@example.com", Abilities::All).await;
+    let made = app.definitions(&ann).await;
+    let path = format!("/api/backup-tasks/{}", made.task);
+    let before = app.expect(&ann, ("GET", &path), Value::Null, 200).await;
+    let body = json!({"id": 77, "user_id": 77, "team_id": 77, "status": "running", "paused_at": "2024-01-01T00:00:00Z",
+                      "last_run_at": "2024-01-01T00:00:00Z", "seal_id": "x", "deleted_at": "2024-01-01T00:00:00Z"});
+    let after = app.expect(&ann, ("PUT", &path), body, 200).await;
+    assert_eq!(after, before);
+}
