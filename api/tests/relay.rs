@@ -1,5 +1,7 @@
 //! The api's way to a worker, against servers that stand for workers' data planes and a real database.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};

@@ -68,7 +68,10 @@ async fn record(
 ) -> Result<(), StoreError> {
     let tx = context.store.for_team(access).await?;
     if is_trusted && tx.server_contact(id).pin_trusted(contact).await? {
-        tracing::warn!(server = id.0, "the key of a first contact was pinned without a look (ssh.first_contact = trust)");
+        tracing::warn!(
+            server = id.0,
+            "the key of a first contact was pinned without a look (ssh.first_contact = trust)"
+        );
     }
     tx.server_contact(id).record(contact).await?;
     tx.commit().await

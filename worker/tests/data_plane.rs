@@ -1,5 +1,7 @@
 //! The data plane against a real database and a real disk, as the api reaches it: over HTTP, with a ticket.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 mod world;
 
 use holdfast_domain::ids::{BackupDestinationId, BackupId, RemoteServerId};
@@ -31,8 +33,12 @@ impl Plane {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}{DATA_PLANE_PATH}", listener.local_addr().unwrap());
         let soft = CancellationToken::new();
-        let serving =
-            tokio::spawn(data_plane::serve(Arc::clone(&world.context), listener, soft.clone(), CancellationToken::new()));
+        let serving = tokio::spawn(data_plane::serve(
+            Arc::clone(&world.context),
+            listener,
+            soft.clone(),
+            CancellationToken::new(),
+        ));
         let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
         Self { world, url, client, soft, serving }
     }
@@ -97,11 +103,12 @@ async fn many_at_once_with_one_ticket_are_one() {
 async fn another_teams_backup_is_not_there() {
     let plane = Plane::new().await;
     let backup = plane.world.store(&sample(), EncryptionMode::Managed, "/srv").await;
-    let other: i64 = sqlx::query_scalar("SELECT team_id FROM create_account('b@example.org', 'B', 'x', 'UTC', $1, false)")
-        .bind(uuid::Uuid::new_v4())
-        .fetch_one(&plane.world.owner)
-        .await
-        .unwrap();
+    let other: i64 =
+        sqlx::query_scalar("SELECT team_id FROM create_account('b@example.org', 'B', 'x', 'UTC', $1, false)")
+            .bind(uuid::Uuid::new_v4())
+            .fetch_one(&plane.world.owner)
+            .await
+            .unwrap();
     let secret = TicketSecret::generate(&mut rand::rng());
     let access = holdfast_store::Access::system(holdfast_domain::ids::TeamId(other), "a test");
     let tx = plane.world.context.store.for_team(&access).await.unwrap();
@@ -329,5 +336,8 @@ async fn a_client_that_goes_away_ends_its_download() {
     drop(answer);
     drop(plane.client);
     plane.soft.cancel();
-    tokio::time::timeout(Duration::from_secs(10), plane.serving).await.expect("a download outlived its client").unwrap();
+    tokio::time::timeout(Duration::from_secs(10), plane.serving)
+        .await
+        .expect("a download outlived its client")
+        .unwrap();
 }

@@ -248,7 +248,10 @@ fn while_placing(failure: Failure) -> Failure {
         FailureCode::ConnectionLost | FailureCode::Stalled => Failure::new(
             Step::Place,
             FailureCode::RestoreIncomplete,
-            format!("the connection broke while the tree was moved into place, the target may be incomplete: {}", failure.detail),
+            format!(
+                "the connection broke while the tree was moved into place, the target may be incomplete: {}",
+                failure.detail
+            ),
         ),
         _ => Failure { step: Step::Place, ..failure },
     }
@@ -370,5 +373,6 @@ impl State {
 /// Whether tar's sentence is about room: a write that was cut short is all that it says at the first full block.
 fn is_full(said: &[u8]) -> bool {
     let said = String::from_utf8_lossy(said);
-    said.contains(": Wrote only ") || ["No space left on device", "Disk quota exceeded"].iter().any(|end| said.ends_with(end))
+    said.contains(": Wrote only ")
+        || ["No space left on device", "Disk quota exceeded"].iter().any(|end| said.ends_with(end))
 }

@@ -188,8 +188,8 @@ async fn carry(
         if is_counted && carried >= plan.after_bytes {
             return Err(Due);
         }
-        if plan.bytes_per_second > 0 {
-            tokio::time::sleep(Duration::from_micros(read_bytes * 1_000_000 / plan.bytes_per_second)).await;
+        if let Some(micros) = (read_bytes * 1_000_000).checked_div(plan.bytes_per_second) {
+            tokio::time::sleep(Duration::from_micros(micros)).await;
         }
     }
     let _ = to.shutdown().await;

@@ -43,9 +43,10 @@ pub async fn list_files(
     drop(tx);
     let copy = copy_reader::open_any(context, access, &backup, None).await?;
     let stream = pick(&copy.manifest.streams, page.stream.as_deref())?;
-    let (reader, stored) = copy.index(stream).await?.ok_or_else(|| {
-        Refusal::new(StatusCode::CONFLICT, "no_index", "This stream has no list of files.")
-    })?;
+    let (reader, stored) = copy
+        .index(stream)
+        .await?
+        .ok_or_else(|| Refusal::new(StatusCode::CONFLICT, "no_index", "This stream has no list of files."))?;
     let limit = page.limit.min(MAX_ENTRIES);
     let listing = index::list(reader, key, stored, page.path.as_deref(), (page.offset, limit)).await?;
     let body = json!({

@@ -63,9 +63,14 @@ mod tests {
 
     #[test]
     fn the_three_forms_of_one_range() {
-        for (range, part) in
-            [("bytes=0-0", 0..1), ("bytes=10-19", 10..20), ("bytes=90-", 90..100), ("bytes=-5", 95..100), ("bytes=-500", 0..100), ("bytes=50-5000", 50..100)]
-        {
+        for (range, part) in [
+            ("bytes=0-0", 0..1),
+            ("bytes=10-19", 10..20),
+            ("bytes=90-", 90..100),
+            ("bytes=-5", 95..100),
+            ("bytes=-500", 0..100),
+            ("bytes=50-5000", 50..100),
+        ] {
             assert_eq!(selected(&[(RANGE, range)]), Selection::Part(part), "{range}");
         }
     }

@@ -54,6 +54,10 @@ impl From<Failure> for Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         tracing::error!("data plane: {error:?}");
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", "The database is unavailable; try again later.")
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "database_unavailable",
+            "The database is unavailable; try again later.",
+        )
     }
 }

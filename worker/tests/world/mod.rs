@@ -3,6 +3,8 @@
 
 #![allow(dead_code, clippy::allow_attributes, reason = "each test file uses its own part of this")]
 
+pub mod target;
+
 use bytes::Bytes;
 use holdfast_config::Config;
 use holdfast_destinations::{Destination, LocalDestination, LocalRoot};
@@ -85,7 +87,11 @@ impl World {
         let root = tempfile::tempdir().unwrap();
         let local_root = LocalRoot::open(root.path(), Uuid::new_v4()).unwrap();
         let team = Team::new(&owner, &opener, &sealer, local_root.store_id()).await;
-        let env = [("HOLDFAST__WORKER__LEASE_SECS", "3"), ("HOLDFAST__WORKER__HEARTBEAT_SECS", "0.5"), ("HOLDFAST__WORKER__RETRY_DELAYS_SECS", "0")];
+        let env = [
+            ("HOLDFAST__WORKER__LEASE_SECS", "3"),
+            ("HOLDFAST__WORKER__HEARTBEAT_SECS", "0.5"),
+            ("HOLDFAST__WORKER__RETRY_DELAYS_SECS", "0"),
+        ];
         let config = Config::load(None, env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))).unwrap();
         let parts = WorkerParts {
             store,
@@ -334,16 +340,18 @@ pub async fn insert_server(
 }
 
 async fn insert_key(owner: &PgPool, team: TeamId, key: &NewTeamKey) {
-    sqlx::query("INSERT INTO team_keys (team_id, purpose, version, public, seal_id, sealed) VALUES ($1, $2, $3, $4, $5, $6)")
-        .bind(team.0)
-        .bind(key.purpose.as_str())
-        .bind(key.version)
-        .bind(&key.public)
-        .bind(key.seal_id)
-        .bind(&key.sealed)
-        .execute(owner)
-        .await
-        .unwrap();
+    sqlx::query(
+        "INSERT INTO team_keys (team_id, purpose, version, public, seal_id, sealed) VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(team.0)
+    .bind(key.purpose.as_str())
+    .bind(key.version)
+    .bind(&key.public)
+    .bind(key.seal_id)
+    .bind(&key.sealed)
+    .execute(owner)
+    .await
+    .unwrap();
 }
 
 async fn insert_task(owner: &PgPool, sealer: &Sealer, (team, user_id, server_id): (TeamId, i64, i64)) -> (i64, Uuid) {

@@ -87,12 +87,7 @@ impl Copies<'_> {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             "UPDATE backup_copies SET error_code = $3, error_message = $4 WHERE id = $1 AND team_id = $2",
-            [
-                copy_id.into(),
-                self.tx.team_id().0.into(),
-                failure.code.as_str().into(),
-                failure.to_string().into(),
-            ],
+            [copy_id.into(), self.tx.team_id().0.into(), failure.code.as_str().into(), failure.to_string().into()],
         );
         self.tx.conn().execute_raw(statement).await?;
         Ok(())

@@ -139,8 +139,7 @@ impl RestoreExecution<'_> {
             .execute_raw(self.statement(
                 "UPDATE restores
                  SET status = $4, error_code = $5, error_message = $6, warnings = $7, warning_count = $8,
-                     progress = $9, process_terminated = $10, step = $11, completed_at = now(), owner = NULL,
-                     lease_until = NULL
+                     progress = $9, process_terminated = $10, step = $11, completed_at = now(), lease_until = NULL
                  WHERE id = $1 AND epoch = $2 AND team_id = $3 AND status IN ('running', 'verifying')",
                 [
                     ending.status.as_str().into(),
@@ -212,7 +211,7 @@ impl RestoreExecution<'_> {
             .conn()
             .execute_raw(self.statement(
                 "UPDATE restores SET status = $4, error_code = $5, error_message = $6, completed_at = now(),
-                        owner = NULL, lease_until = NULL
+                        lease_until = NULL
                  WHERE id = $1 AND epoch = $2 AND team_id = $3
                    AND (status = 'queued' OR (status IN ('running', 'verifying') AND lease_until < now()))",
                 [status.as_str().into(), failure.code.as_str().into(), failure.to_string().into()],

@@ -95,12 +95,8 @@ impl ServerContact<'_> {
     }
 
     async fn execute(&self, sql: &str, contact: &Contact<'_>, rest: &[Value]) -> Result<u64, StoreError> {
-        let mut values: Vec<Value> = vec![
-            self.id.0.into(),
-            contact.host.into(),
-            i32::from(contact.port).into(),
-            self.tx.team_id().0.into(),
-        ];
+        let mut values: Vec<Value> =
+            vec![self.id.0.into(), contact.host.into(), i32::from(contact.port).into(), self.tx.team_id().0.into()];
         values.extend_from_slice(rest);
         let done = self.tx.conn().execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
         Ok(done.rows_affected())
