@@ -71,10 +71,12 @@ pub async fn enqueue_after(tx: &TeamTx, job: Job, delay_secs: f64) -> Result<(),
 /// The database failed.
 pub async fn nudge(tx: &TeamTx, job: Job, bucket: i64) -> Result<(), StoreError> {
     let (queue, _, _, payload) = parts(job);
+    // `Queued` is fetched and not started, which lasts milliseconds; longer, and the one who fetched it is dead.
     let waiting = Statement::from_sql_and_values(
         DbBackend::Postgres,
         "SELECT 1 AS one FROM apalis.jobs
-         WHERE job_type = $1 AND job = $2 AND status IN ('Pending', 'Queued') AND run_at <= now() LIMIT 1",
+         WHERE job_type = $1 AND job = $2 AND run_at <= now()
+           AND (status = 'Pending' OR (status = 'Queued' AND lock_at > now() - interval '5 seconds')) LIMIT 1",
         [queue.into(), payload.into()],
     );
     if tx.conn().query_one_raw(waiting).await?.is_some() {

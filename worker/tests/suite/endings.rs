@@ -160,3 +160,37 @@ async fn what_was_deleted_before_the_run_started_is_not_touched() {
     assert_eq!(world.sshd.auth_attempts(), 0);
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_destination_fails_the_run_and_keeps_what_was_there() {
+    let world = World::new().await;
+    let disk = SmallDisk::mount(world.root.path(), "5m");
+    let worker = world.worker(FaultPoints::none()).await;
+    assert_eq!(world.until_over(world.queue_run().await).await.status, "succeeded");
+    let run = world.queue_run().await;
+    let row = world.until_over(run).await;
+    assert_eq!((row.status.as_str(), row.error_code.as_deref()), ("failed", Some("destination_full")), "{row:#?}");
+    assert_eq!((row.attempts, world.backups().await), (3, 1));
+    worker.stop().await;
+    world.assert_no_residue().await;
+    drop(disk);
+}
+
+/// A file system of a few MiB over a folder, gone when dropped.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(folder: &std::path::Path, size: &str) -> Self {
+        let options = format!("size={size}");
+        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).status();
+        assert!(mounted.unwrap().success(), "mounting needs root");
+        Self(folder.to_owned())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+        assert!(unmounted.unwrap().success());
+    }
+}

@@ -12,7 +12,7 @@ use holdfast_vault::{Kek, Opener, SealContext, SealedColumn, Sealer};
 use holdfast_worker::WorkerContext;
 use holdfast_worker::context::{SystemClock, SystemRandom, WorkerParts, worker_name};
 use holdfast_worker::faults::FaultPoints;
-use rand::SeedableRng;
+use rand::{RngCore, SeedableRng};
 use rand::rngs::StdRng;
 use serde_json::json;
 use sqlx::{PgPool, Row};
@@ -373,7 +373,8 @@ fn make_tree(tree: &Path) {
     fs::create_dir_all(tree.join("folder with spaces")).unwrap();
     fs::write(tree.join("small.txt"), "small\n").unwrap();
     fs::write(tree.join("folder with spaces/-- $(touch x) `y`"), "odd\n").unwrap();
-    let noise: Vec<u8> = (0..3_000_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let mut noise = vec![0; 3_000_000];
+    StdRng::seed_from_u64(1).fill_bytes(&mut noise);
     fs::write(tree.join("noise.bin"), noise).unwrap();
     std::os::unix::fs::symlink("small.txt", tree.join("link")).unwrap();
 }

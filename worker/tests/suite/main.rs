@@ -1,5 +1,7 @@
 //! The worker against a real Postgres, a real sshd and a real disk.
 
+#![expect(clippy::unwrap_used, reason = "in a test, what fails ends the test")]
+
 mod claims;
 mod endings;
 mod harness;

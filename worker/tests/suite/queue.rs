@@ -68,3 +68,14 @@ async fn nudges_do_not_pile_up() {
     }
     assert_eq!(world.count("SELECT count(*) FROM apalis.jobs WHERE $1 > 0", 1).await, 1);
 }
+
+#[tokio::test]
+async fn a_delayed_job_is_not_due_before_its_time() {
+    let world = World::new().await;
+    let run = world.insert_run(world.task_id).await;
+    let tx = world.store.for_team(&world.access()).await.unwrap();
+    queue::enqueue_after(&tx, Job::ExecuteRun(run, 2), 59.5).await.unwrap();
+    tx.commit().await.unwrap();
+    let due = "SELECT count(*) FROM apalis.jobs WHERE run_at BETWEEN now() + interval '57 s' AND now() + interval '61 s' AND $1 = 1";
+    assert_eq!(world.count(due, 1).await, 1);
+}

@@ -24,6 +24,10 @@ async fn a_run_succeeds_end_to_end() {
     worker.stop().await;
     assert_eq!(world.count("SELECT count(*) FROM workers WHERE $1 = 1", 1).await, 0, "the worker said goodbye");
     world.assert_no_residue().await;
+    let tx = world.store.for_team(&world.access()).await.unwrap();
+    assert!(tx.run_execution(run, 1).is_committed().await.unwrap(), "what a lost answer of the commit is asked for");
+    assert!(!tx.run_execution(run, 2).is_committed().await.unwrap());
+    drop(tx);
     let log = world.log(run).await.join("\n");
     assert!(log.contains("Connecting to") && log.contains("stored and verified"), "{log}");
     let pinned = "SELECT count(*) FROM audit_events WHERE action = 'remote_server.host_key_trusted' AND team_id = $1";

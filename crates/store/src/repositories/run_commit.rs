@@ -59,18 +59,20 @@ impl RunExecution<'_> {
         Ok(true)
     }
 
-    /// Whether this epoch's success is in the database: what to ask when the connection broke at the commit.
+    /// Whether this epoch's success is in the database: what to ask when the connection broke at the commit. Waits for
+    /// a commit that is still under way, so that the answer stays true.
     ///
     /// # Errors
-    /// The database failed.
+    /// The database failed; nothing is known then.
     pub async fn is_committed(&self) -> Result<bool, StoreError> {
-        let run = self.row().await?;
-        let status: RunStatus = run.status.parse().map_err(|e| StoreError::Inconsistent {
-            table: "backup_runs",
-            id: self.id.to_string(),
-            problem: format!("{e}"),
-        })?;
-        Ok(run.epoch == self.epoch && status.has_backup())
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT epoch = $2 AND status IN ('succeeded', 'succeeded_with_warnings', 'partial') AS is_committed
+             FROM backup_runs WHERE id = $1 FOR UPDATE",
+            [self.id.0.into(), self.epoch.into()],
+        );
+        let row = self.tx.conn().query_one_raw(statement).await?;
+        Ok(row.map(|row| row.try_get("", "is_committed")).transpose()?.unwrap_or(false))
     }
 
     async fn mark_succeeded(

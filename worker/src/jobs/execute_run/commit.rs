@@ -170,7 +170,8 @@ fn newly_bound(attempt: &Attempt, prepared: &Prepared) -> Option<NewlyBound> {
     Some(NewlyBound { store_id, destinations })
 }
 
-/// Tries until the transaction is done, or it is known that it was not and cannot be.
+/// Tries until the transaction is done, or it is known that it was not and cannot be. A refusal is not believed before
+/// the row was read: it may be our own commit, whose answer was lost, that refuses the second try.
 async fn commit_or_know(
     attempt: &Attempt,
     success: &RunSuccess<'_>,
@@ -179,24 +180,23 @@ async fn commit_or_know(
 ) -> Result<bool, Failure> {
     let begun = Instant::now();
     loop {
-        let error = match try_commit(attempt, success, lines, bound).await {
-            Ok(committed) => return Ok(committed),
-            Err(error) => error,
-        };
-        tracing::warn!(run = %attempt.run_id, ?error, "the commit's outcome is unknown: reading it");
-        match is_committed(attempt).await {
-            Ok(true) => return Ok(true),
-            // It is known that it was not: as long as the lease is ours, again.
-            Ok(false) if matches!(error, StoreError::Inconsistent { .. } | StoreError::Duplicate(_)) => {
+        let tried = try_commit(attempt, success, lines, bound).await;
+        if let Ok(true) = tried {
+            return Ok(true);
+        }
+        match (is_committed(attempt).await, tried) {
+            (Ok(true), _) => return Ok(true),
+            (Ok(false), Ok(_)) => return Ok(false),
+            (Ok(false), Err(error @ (StoreError::Inconsistent { .. } | StoreError::Duplicate(_)))) => {
                 return Err(secrets::store_failure(Step::Commit, &error));
             }
-            Ok(false) if attempt.lease.stopped().is_cancelled() => return Ok(false),
-            Ok(false) | Err(_) => {}
+            (Ok(false), Err(_)) if attempt.lease.stopped().is_cancelled() => return Ok(false),
+            (known, tried) => tracing::warn!(run = %attempt.run_id, ?known, ?tried, "not committed yet"),
         }
         if begun.elapsed() > attempt.context.config.worker.lease * 2 {
             // Nobody may remove anything now: the reconciler decides when the database is back.
             attempt.take_noted();
-            return Err(secrets::store_failure(Step::Commit, &error));
+            return Err(Failure::new(Step::Commit, FailureCode::Internal, "The database could not be used."));
         }
         tokio::time::sleep(DATABASE_PAUSE).await;
     }

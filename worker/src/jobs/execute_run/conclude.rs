@@ -41,6 +41,7 @@ pub(super) async fn conclude(attempt: &Attempt, outcome: Result<(), Failure>) {
     if write(attempt, &failure, end).await {
         return;
     }
+    attempt.journal.unsay();
     // Refused: the lease is lost, or a cancellation came between; then that is how it ends.
     if matches!(end, End::Retry(_) | End::HandBack) {
         let cancelled = Failure::new(failure.step, FailureCode::Cancelled, "The work was stopped.");
@@ -67,22 +68,25 @@ async fn write(attempt: &Attempt, failure: &Failure, end: End) -> bool {
         End::Retry(secs) => format!("{failure} The next attempt follows in {secs:.0} s."),
         End::HandBack | End::Nothing => "The worker shuts down; another one takes over.".to_owned(),
     });
-    let (lines, progress) = (attempt.journal.take_lines(), attempt.journal.progress());
+    let (lines, progress) = (attempt.journal.lines(), attempt.journal.progress());
     let progress = Progress { current_file: None, ..progress };
     let (id, epoch, process_terminated) = (attempt.run_id, attempt.epoch, attempt.process_terminated());
     let written = attempt
         .in_tx_unguarded(failure.step, move |tx| {
             let (lines, progress, failure) = (lines.clone(), progress.clone(), failure.clone());
             Box::pin(async move {
-                tx.append_run_lines(id, epoch, &lines).await?;
                 let run = tx.run_execution(id, epoch);
                 let ending = RunEnding { failure: &failure, progress: &progress, process_terminated };
-                match end {
-                    End::Final(status) => run.end(status, &ending).await,
-                    End::Retry(secs) => run.retry_later(&ending, secs).await,
-                    End::HandBack => run.hand_back().await,
-                    End::Nothing => Ok(true),
+                let ended = match end {
+                    End::Final(status) => run.end(status, &ending).await?,
+                    End::Retry(secs) => run.retry_later(&ending, secs).await?,
+                    End::HandBack => run.hand_back().await?,
+                    End::Nothing => true,
+                };
+                if ended {
+                    tx.append_run_lines(id, epoch, &lines).await?;
                 }
+                Ok(ended)
             })
         })
         .await;

@@ -66,6 +66,16 @@ impl Journal {
         progress
     }
 
+    /// The lines not written yet.
+    pub(super) fn lines(&self) -> Vec<String> {
+        lock(&self.lines).clone()
+    }
+
+    /// Takes the last line back: it did not become true.
+    pub(super) fn unsay(&self) {
+        lock(&self.lines).pop();
+    }
+
     pub(super) fn take_lines(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.lines))
     }
