@@ -6,7 +6,6 @@ use holdfast_testbed::compare::{CompareOptions, compare};
 use holdfast_testbed::product::{Product, ProductOptions};
 use holdfast_testbed::sshd::{Login, Sshd};
 use holdfast_testbed::steps;
-use holdfast_testbed::tree::{TreeSpec, generate};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -29,6 +28,16 @@ fn options(folder: &Path, name: &str) -> ProductOptions {
     }
 }
 
+/// What an ordinary user has; odd names and attributes are other tests' matter.
+fn make_tree(tree: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(tree.join("a/b"))?;
+    for number in 0..200_u32 {
+        let name = format!("{}/file {number}", if number % 2 == 0 { "a" } else { "a/b" });
+        std::fs::write(tree.join(name), format!("{number}\n").repeat(1000))?;
+    }
+    std::os::unix::fs::symlink("a/file 0", tree.join("link"))
+}
+
 #[tokio::test]
 async fn a_lost_data_folder_comes_back_from_the_file_of_admin_backup() {
     let folder = tempfile::Builder::new().prefix("holdfast-net-").tempdir_in("/tmp").expect("folder");
@@ -36,7 +45,7 @@ async fn a_lost_data_folder_comes_back_from_the_file_of_admin_backup() {
     std::fs::create_dir(folder.path().join("disk")).expect("the destination's disk");
     let (sshd, login) = (Sshd::start().expect("sshd"), Login::create().expect("login"));
     let tree = login.home().join("tree");
-    generate(&tree, &TreeSpec { files: 200, total_bytes: 4 << 20, ..TreeSpec::small(3, false) }).expect("tree");
+    make_tree(&tree).expect("tree");
     login.give(&tree).expect("owner");
 
     let product = Product::start(options(folder.path(), "old")).await.expect("start");

@@ -26,6 +26,14 @@ struct Sweep {
     record: Record,
     user: Login,
     isolated: Login,
+    keys: Keys,
+}
+
+/// Made before anybody looks: `ssh-keygen` takes its comment and passphrase as arguments.
+struct Keys {
+    good: (String, String),
+    locked: String,
+    stranger: String,
 }
 
 #[tokio::test]
@@ -90,7 +98,20 @@ async fn prepare() -> Result<Sweep> {
     let client = ApiClient::new(site.product.url(), Some(token))?.recorded(&record);
     let user = Login::create_with("/bin/sh", Some(&markers.fresh("server password")))?;
     let isolated = Login::create_with("/bin/bash", Some(&markers.fresh("isolated password")))?;
-    Ok(Sweep { site, markers, client, record, user, isolated })
+    let keys = make_keys(&mut markers)?;
+    Ok(Sweep { site, markers, client, record, user, isolated, keys })
+}
+
+fn make_keys(markers: &mut Markers) -> Result<Keys> {
+    let comment = markers.fresh("key comment");
+    let good = key_pair_with(&comment, "")?;
+    let (locked, _) = key_pair_with(&comment, &markers.fresh("passphrase"))?;
+    let (stranger, _) = key_pair_with(&comment, "")?;
+    for (name, pem) in [("private key", &good.0), ("locked private key", &locked), ("wrong private key", &stranger)] {
+        // A line of the body, which no other key has.
+        markers.add(name, pem.lines().nth(4).filter(|line| line.len() > 40).context("a short key")?);
+    }
+    Ok(Keys { good, locked, stranger })
 }
 
 fn admin_with_input(site: &Site, arguments: &[&str], input: &str) -> Result<()> {
@@ -118,9 +139,8 @@ impl Sweep {
         self.refused_bodies(by_password).await?;
         let path = json!({"paths": [&tree]});
         let password = self.markers.of("encryption password");
-        let task = self
-            .task(by_password, json!({"label": control, "source": path, "encryption": {"mode": "password"}, "encryption_password": password}))
-            .await?;
+        let more = json!({"label": control, "source": path, "encryption": {"mode": "password"}, "encryption_password": password});
+        let task = self.task(by_password, more).await?;
         let backup = self.run(task, "succeeded").await?["backup_id"].as_i64().context("no backup")?;
         let isolated = json!({"source": path, "isolated_username": self.isolated.name(), "isolated_password": self.markers.of("isolated password")});
         let task = self.task(by_password, isolated).await?;
@@ -147,9 +167,7 @@ impl Sweep {
     /// One with a key that is let in; one with a wrong key and one with a wrong password fail their checks; a key with a
     /// passphrase is refused.
     async fn servers_by_key(&mut self) -> Result<i64> {
-        let comment = self.markers.fresh("key comment");
-        let (pem, public) = key_pair_with(&comment, "")?;
-        self.markers.add("private key", middle(&pem)?);
+        let (pem, public) = &self.keys.good;
         let line: Vec<&str> = public.split(' ').take(2).collect();
         self.site.sshd.authorize(self.isolated.name(), &line.join(" "))?;
         let mut server = json!({
@@ -157,14 +175,10 @@ impl Sweep {
             "auth_method": "private_key", "private_key": pem, "host_key": self.site.sshd.host_key()?,
         });
         let id = self.id("remote-servers", &server).await?;
-        let (locked, _) = key_pair_with(&comment, &self.markers.fresh("passphrase"))?;
-        self.markers.add("locked private key", middle(&locked)?);
         server["username"] = json!("nobody");
-        server["private_key"] = json!(locked);
+        server["private_key"] = json!(self.keys.locked);
         self.refused("remote-servers", &server).await?;
-        let (stranger, _) = key_pair_with(&comment, "")?;
-        self.markers.add("wrong private key", middle(&stranger)?);
-        server["private_key"] = json!(stranger);
+        server["private_key"] = json!(self.keys.stranger);
         let wrong_key = self.id("remote-servers", &server).await?;
         server["username"] = json!("daemon");
         server["auth_method"] = json!("password");
@@ -294,9 +308,4 @@ impl Sweep {
         ensure!(ended["status"] == status, "{path} should end {status}: {ended:#}");
         Ok(ended)
     }
-}
-
-/// A line of the key's body, which no other key has.
-fn middle(pem: &str) -> Result<&str> {
-    pem.lines().nth(4).filter(|line| line.len() > 40).context("a short key")
 }
