@@ -6,7 +6,7 @@ mod world;
 
 use holdfast_domain::ids::{BackupDestinationId, BackupId, RemoteServerId};
 use holdfast_domain::source::EncryptionMode;
-use holdfast_domain::ticket::{DATA_PLANE_PATH, DownloadForm, TICKET_HEADER, TicketAction};
+use holdfast_domain::ticket::{DATA_PLANE_PATH, DownloadForm, SHA256_HEADER, TICKET_HEADER, TicketAction};
 use holdfast_vault::ticket::TicketSecret;
 use holdfast_worker::data_plane;
 use reqwest::header::{CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
@@ -127,6 +127,7 @@ async fn the_stored_object_comes_exactly_and_in_ranges() {
     let etag = whole.headers()[ETAG].to_str().unwrap().to_owned();
     assert_eq!(etag, format!("\"{}\"", digest(&backup.bytes).sha256));
     assert_eq!(whole.headers()["content-disposition"].to_str().unwrap().split(';').next(), Some("attachment"));
+    assert_eq!(whole.headers()[SHA256_HEADER], digest(&backup.bytes).sha256);
     assert!(whole.headers().contains_key("repr-digest"));
     assert_eq!(whole.bytes().await.unwrap(), backup.bytes);
 

@@ -18,7 +18,7 @@ use futures_util::stream;
 use holdfast_domain::ids::BackupId;
 use holdfast_domain::manifest::ManifestStream;
 use holdfast_domain::source::EncryptionMode;
-use holdfast_domain::ticket::DownloadForm;
+use holdfast_domain::ticket::{DownloadForm, SHA256_HEADER};
 use holdfast_pipeline::{ByteStream, decode};
 use holdfast_store::Access;
 use holdfast_store::repositories::copies::BackupToRead;
@@ -86,7 +86,8 @@ async fn stored(copy: &OpenCopy, stream: &ManifestStream, headers: &HeaderMap) -
     };
     let mut builder = attachment(builder.status(status), &file_name(stream))
         .header(CONTENT_LENGTH, range.end - range.start)
-        .header("repr-digest", repr_digest(&stream.stored.sha256));
+        .header("repr-digest", repr_digest(&stream.stored.sha256))
+        .header(SHA256_HEADER, &stream.stored.sha256);
     if status == StatusCode::PARTIAL_CONTENT {
         builder = builder.header(CONTENT_RANGE, format!("bytes {}-{}/{size}", range.start, range.end - 1));
     }
