@@ -6,7 +6,7 @@ export PATH="$tools/bin:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin:$PATH"
 
 # Versions of cargo's tools that these checks were written with.
 cargo_deny_version=0.18.9
-cargo_machete_version=0.9.1
+cargo_machete_version=0.9.2
 cargo_nextest_version=0.9.143
 
 # What building needs: a linker and C headers (compression and cryptography have parts in C).

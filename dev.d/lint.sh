@@ -13,10 +13,10 @@ RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet --do
 
 step "Dependencies"
 if need_tool cargo-deny cargo-deny "$cargo_deny_version"; then
-    cargo deny --log-level error --offline check bans licenses sources || fail "deny.toml refuses a dependency, above"
+    cargo deny --log-level error --locked check bans licenses sources || fail "deny.toml refuses a dependency, above"
     if timeout 60 cargo deny --log-level off fetch db >/dev/null 2>&1; then
         note "advisories: checked against the RustSec database as it is now"
-        cargo deny --log-level error --offline check advisories || fail "a dependency has an advisory, above"
+        cargo deny --log-level error --locked check --disable-fetch advisories || fail "a dependency has an advisory, above"
     else
         note "advisories: NOT checked, the RustSec database cannot be reached from here"
     fi
