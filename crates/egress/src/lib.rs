@@ -158,7 +158,10 @@ impl EgressGuard {
     /// As [`EgressGuard::connect`].
     pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, EgressError> {
         let unresolvable = || EgressError::Unresolvable { host: host.to_owned() };
-        if host.is_empty() || port == 0 || host.contains(|c: char| c.is_control() || c.is_whitespace() || "/@%".contains(c)) {
+        if host.is_empty()
+            || port == 0
+            || host.contains(|c: char| c.is_control() || c.is_whitespace() || "/@%".contains(c))
+        {
             return Err(unresolvable());
         }
         let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
@@ -217,10 +220,32 @@ mod tests {
             assert!(allows(&guard, open), "{open}");
         }
         for shut in [
-            "0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "127.9.9.9", "169.254.169.254", "172.16.0.1", "172.31.255.255",
-            "192.0.0.1", "192.168.1.1", "198.18.0.1", "224.0.0.1", "255.255.255.255", "::", "::1", "::ffff:127.0.0.1",
-            "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "2001::1", "2002:7f00:1::", "fc00::1", "fd00:ec2::254",
-            "fe80::1", "fec0::1", "ff02::1",
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "127.9.9.9",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2001::1",
+            "2002:7f00:1::",
+            "fc00::1",
+            "fd00:ec2::254",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
         ] {
             assert!(!allows(&guard, shut), "{shut}");
         }
@@ -232,7 +257,16 @@ mod tests {
         for open in ["10.1.2.3", "172.16.0.1", "192.168.1.1", "fd12::1", "1.1.1.1"] {
             assert!(allows(&guard, open), "{open}");
         }
-        for shut in ["127.0.0.1", "::1", "169.254.169.254", "fe80::1", "fd00:ec2::254", "0.0.0.0", "::ffff:127.0.0.1", "100.64.0.1"] {
+        for shut in [
+            "127.0.0.1",
+            "::1",
+            "169.254.169.254",
+            "fe80::1",
+            "fd00:ec2::254",
+            "0.0.0.0",
+            "::ffff:127.0.0.1",
+            "100.64.0.1",
+        ] {
             assert!(!allows(&guard, shut), "{shut}");
         }
     }
@@ -249,7 +283,9 @@ mod tests {
         let canary = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = canary.local_addr().unwrap().port();
         let guard = guard(EgressDefault::PrivateToo, &[]);
-        for host in ["127.0.0.1", "localhost", "127.1", "0x7f.1", "2130706433", "::ffff:127.0.0.1", "[::ffff:127.0.0.1]", "0"] {
+        for host in
+            ["127.0.0.1", "localhost", "127.1", "0x7f.1", "2130706433", "::ffff:127.0.0.1", "[::ffff:127.0.0.1]", "0"]
+        {
             let error = guard.connect(host, port, Duration::from_secs(5)).await.expect_err(host);
             assert!(matches!(error, EgressError::Blocked { .. } | EgressError::Unresolvable { .. }), "{host}: {error}");
         }

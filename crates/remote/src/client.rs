@@ -221,7 +221,9 @@ fn ending_of(error: &Error) -> Ending {
     match error {
         Error::KeepaliveTimeout | Error::InactivityTimeout | Error::ConnectionTimeout => Ending::Stalled,
         Error::IO(io) if io.kind() == std::io::ErrorKind::TimedOut => Ending::Stalled,
-        Error::IO(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => Ending::Lost("the connection was closed".into()),
+        Error::IO(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Ending::Lost("the connection was closed".into())
+        }
         other => Ending::Lost(other.to_string()),
     }
 }

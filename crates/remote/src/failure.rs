@@ -31,9 +31,11 @@ pub(crate) fn handshake(error: &Error) -> Failure {
 pub(crate) fn lost(step: Step, observer: &Observer) -> Failure {
     match observer.with(|o| o.ending.clone()) {
         Some(Ending::Stalled) => stalled(step, "nothing came from the server, not even an answer to a keepalive."),
-        Some(Ending::Lost(how)) => {
-            Failure::new(step, FailureCode::ConnectionLost, format!("the connection ended before the program did: {how}."))
-        }
+        Some(Ending::Lost(how)) => Failure::new(
+            step,
+            FailureCode::ConnectionLost,
+            format!("the connection ended before the program did: {how}."),
+        ),
         None => Failure::new(
             step,
             FailureCode::ConnectionLost,

@@ -163,11 +163,19 @@ impl Running {
 }
 
 fn ended_early() -> Failure {
-    Failure::new(Step::Stream, FailureCode::SourceFailed, "the program on the server ended before it had read its input.")
+    Failure::new(
+        Step::Stream,
+        FailureCode::SourceFailed,
+        "the program on the server ended before it had read its input.",
+    )
 }
 
 fn said_too_much() -> Failure {
-    Failure::new(Step::Stream, FailureCode::SourceFailed, "the program on the server wrote too much while it was given input.")
+    Failure::new(
+        Step::Stream,
+        FailureCode::SourceFailed,
+        "the program on the server wrote too much while it was given input.",
+    )
 }
 
 fn size_of(item: &Item) -> usize {

@@ -44,7 +44,11 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { handshake: Duration::from_secs(15), keepalive: Duration::from_secs(15), silence: Duration::from_secs(900) }
+        Self {
+            handshake: Duration::from_secs(15),
+            keepalive: Duration::from_secs(15),
+            silence: Duration::from_secs(900),
+        }
     }
 }
 
@@ -101,12 +105,7 @@ impl Session {
         connected.map_err(|failure| ConnectError { failure, presented_host_key: observer.with(|o| o.host_key.clone()) })
     }
 
-    async fn establish(
-        guard: &EgressGuard,
-        peer: &Peer,
-        timing: Timing,
-        observer: &Observer,
-    ) -> Result<Self, Failure> {
+    async fn establish(guard: &EgressGuard, peer: &Peer, timing: Timing, observer: &Observer) -> Result<Self, Failure> {
         let stream =
             guard.connect(&peer.host, peer.port, timing.handshake).await.map_err(|error| failure::egress(&error))?;
         let cut = CancellationToken::new();
@@ -154,7 +153,8 @@ impl Session {
     }
 
     async fn exec(&self) -> Result<Channel<Msg>, Failure> {
-        let refused = |what: &str| Failure::new(Step::Start, FailureCode::SourceFailed, format!("the server refused {what}."));
+        let refused =
+            |what: &str| Failure::new(Step::Start, FailureCode::SourceFailed, format!("the server refused {what}."));
         let lost = || failure::lost(Step::Start, &self.connection.observer);
         let mut channel = match self.connection.handle.channel_open_session().await {
             Ok(channel) => channel,
@@ -188,14 +188,17 @@ async fn exchange_keys(
         Ok(Ok(handle)) => Ok(handle),
         Ok(Err(russh::Error::UnknownKey)) => Err(unacceptable_key(peer, observer)),
         Ok(Err(error)) => Err(failure::handshake(&error)),
-        Err(_) => {
-            Err(Failure::new(Step::Connect, FailureCode::HandshakeFailed, "the server did not finish the handshake in time."))
-        }
+        Err(_) => Err(Failure::new(
+            Step::Connect,
+            FailureCode::HandshakeFailed,
+            "the server did not finish the handshake in time.",
+        )),
     }
 }
 
 fn unacceptable_key(peer: &Peer, observer: &Observer) -> Failure {
-    let shown = |line: &str| fingerprint(line).map_or_else(|| "no key".to_owned(), |f| format!("{} {}", f.key_type, f.sha256));
+    let shown =
+        |line: &str| fingerprint(line).map_or_else(|| "no key".to_owned(), |f| format!("{} {}", f.key_type, f.sha256));
     let presented = observer.with(|o| o.host_key.as_deref().map_or_else(|| "a certificate".to_owned(), shown));
     match &peer.host_key {
         HostKeyExpectation::Pinned(pinned) => Failure::new(

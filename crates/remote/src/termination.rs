@@ -53,7 +53,9 @@ pub(crate) async fn confirm(connection: &Connection, process: &RemoteProcess, gr
 async fn check(connection: &Connection, process: &RemoteProcess, grace: Duration) -> bool {
     let host_key = HostKeyExpectation::Pinned(connection.host_key.clone());
     let peer = Peer { host_key, ..connection.peer.clone() };
-    let Ok(mut session) = Session::connect_with(&connection.guard, &peer, connection.timing).await else { return false };
+    let Ok(mut session) = Session::connect_with(&connection.guard, &peer, connection.timing).await else {
+        return false;
+    };
     let pid = process.pid.to_string();
     let tenths = (grace.as_millis() / 100).to_string();
     let leads: &[u8] = if process.leads { b"1" } else { b"0" };

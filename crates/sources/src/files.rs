@@ -226,7 +226,11 @@ impl FilesReader {
         }
         // The first block is a header, unless there is not one entry.
         if self.head.len() < BLOCK || self.head.iter().all(|byte| *byte == 0) {
-            return Err(Failure::new(Step::FinishSource, FailureCode::EmptySource, "tar wrote an archive without an entry."));
+            return Err(Failure::new(
+                Step::FinishSource,
+                FailureCode::EmptySource,
+                "tar wrote an archive without an entry.",
+            ));
         }
         Ok(())
     }

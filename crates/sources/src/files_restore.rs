@@ -10,6 +10,7 @@ use crate::patterns::member_path;
 use crate::refusal;
 use crate::staged::Staged;
 use crate::tar_lines::{Judged, while_extracting};
+use crate::writable::Writable;
 use bytes::Bytes;
 use holdfast_domain::failure::printable;
 use holdfast_domain::restore::{ExistingPolicy, RestoreLayout};
@@ -74,7 +75,8 @@ pub async fn open(mut session: Session, target: &RestoreTarget) -> Result<FilesW
     let fields: Vec<&[u8]> = fields.iter().map(String::as_bytes).collect();
     let running = session.start(PROGRAM, &fields).await?;
     let mut writer = FilesWriter::new(session, running, target);
-    writer.until(|state| state.ready).await?;
+    writer.until(|state| state.ready.is_some()).await?;
+    writer.writable = (writer.state.ready != Some(0)).then(Writable::default);
     Ok(writer)
 }
 
@@ -116,6 +118,8 @@ pub struct FilesWriter {
     frame_bytes: usize,
     // A frame is on its way: nothing else may be sent before it is whole.
     sending: bool,
+    // For every user but root.
+    writable: Option<Writable>,
     expected_entries: Option<u64>,
     dry_run: bool,
     state: State,
@@ -126,7 +130,8 @@ pub struct FilesWriter {
 struct State {
     stdout: Lines,
     words: Words,
-    ready: bool,
+    // The user id there, once the staging folder exists.
+    ready: Option<u32>,
     staged: Option<Staged>,
     done: bool,
     exited: Option<u32>,
@@ -145,6 +150,7 @@ impl FilesWriter {
             frame: Vec::new(),
             frame_bytes: 0,
             sending: false,
+            writable: None,
             expected_entries: target.expected_entries,
             dry_run: target.dry_run,
             state: State::default(),
@@ -156,6 +162,7 @@ impl FilesWriter {
     /// # Errors
     /// The program there failed or the connection did; the staging folder is then removed there.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
+        let bytes = self.writable.as_mut().map_or_else(|| bytes.clone(), |writable| writable.pass(&bytes));
         self.frame_bytes += bytes.len();
         self.frame.push(bytes);
         if self.frame_bytes >= FRAME_BYTES { self.send_frame().await } else { Ok(()) }
@@ -167,9 +174,17 @@ impl FilesWriter {
     /// `restore_incomplete`, `target_exists`, `target_unwritable`, and what the connection can say. Nothing is in place
     /// then, unless the failure says that the target is incomplete.
     pub async fn finish(mut self) -> Result<RestoreReport, Failure> {
+        if let Some(writable) = &mut self.writable {
+            let rest = writable.rest();
+            self.frame_bytes += rest.len();
+            self.frame.push(rest);
+        }
         self.send_frame().await?;
         self.send(Bytes::from_static(b"end\n")).await?;
         self.until(|state| state.staged.is_some()).await?;
+        if let (Some(staged), Some(writable)) = (&mut self.state.staged, &self.writable) {
+            staged.privileged += writable.defused;
+        }
         let judged = self.state.judge(self.expected_entries);
         if judged.is_err() || self.dry_run {
             self.abort().await;
@@ -282,10 +297,12 @@ impl State {
 
     fn take_progress(&mut self, line: &[u8]) {
         match line {
-            b"holdfast:ready" => self.ready = true,
             b"holdfast:done" => self.done = true,
             b"holdfast:skipped" => self.report.skipped += 1,
             _ => {
+                if let Some(user) = line.strip_prefix(b"holdfast:ready ") {
+                    self.ready = std::str::from_utf8(user).ok().and_then(|user| user.parse().ok());
+                }
                 if let Some(staged) = Staged::parse(line) {
                     self.staged = Some(staged);
                 }
@@ -362,7 +379,7 @@ impl State {
                 ),
             };
         }
-        if !self.ready {
+        if self.ready.is_none() {
             return refusal::not_begun(status, &self.words);
         }
         let code = if self.full { FailureCode::TargetUnwritable } else { FailureCode::RestoreIncomplete };

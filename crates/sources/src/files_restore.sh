@@ -1,6 +1,6 @@
 # Unpacks a tar stream from standard input into a staging folder beside the target and moves it into place when told to.
 # Input after the fields: frames of `LENGTH\n` and so many bytes, then `end\n`; then `place\n`, or anything else to undo.
-# Output: `holdfast:ready`, `holdfast:staged …`, then one line per thing done, `holdfast:done`.
+# Output: `holdfast:ready UID`, `holdfast:staged …`, then one line per thing done, `holdfast:done`.
 say() {
     printf 'holdfast:%s ' "$1" >&2
     printf %s "$2" | base64 | tr -d '\n' >&2
@@ -94,7 +94,7 @@ feed() {
     done
     return 1
 }
-echo holdfast:ready
+echo "holdfast:ready $me"
 umask 022
 set -f
 result=$(
@@ -121,6 +121,8 @@ harmful() {
 }
 devices=$(($(harmful \( -type b -o -type c \))))
 [ "$devices" = 0 ] || find "$tree" \( -type b -o -type c \) -exec rm -f -- {} +
+# Our own mark (`writable.rs`): these were read-only. Everybody but root gets it, and then no other file has those bits.
+[ "$me" = 0 ] || find "$tree" -type f -perm -6000 -exec chmod u-w,u-s,g-s -- {} +
 privileged=$(($(harmful -type f \( -perm -4000 -o -perm -2000 \))))
 [ "$privileged" = 0 ] || find "$tree" -type f \( -perm -4000 -o -perm -2000 \) -exec chmod u-s,g-s -- {} +
 entries=$(($(harmful -mindepth 1)))

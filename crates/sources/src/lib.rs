@@ -12,5 +12,6 @@ mod refusal;
 mod report;
 mod staged;
 mod tar_lines;
+mod writable;
 
 pub use report::SourceReport;

@@ -144,7 +144,10 @@ mod tests {
         assert_eq!(words.feed(b"welcome\ntar: ignored\nholdfast:pid 1 2 1\ntar: a").unwrap(), []);
         assert!(words.is_silent());
         let refused = Line::Ours { key: "refused x".into(), value: b"/a".to_vec() };
-        assert_eq!(words.feed(b"b\nholdfast:refused x L2E=\nrest").unwrap(), [Line::Text(b"tar: ab".to_vec()), refused]);
+        assert_eq!(
+            words.feed(b"b\nholdfast:refused x L2E=\nrest").unwrap(),
+            [Line::Text(b"tar: ab".to_vec()), refused]
+        );
         assert_eq!(words.last(), Some(Line::Text(b"rest".to_vec())));
         assert_eq!(words.last(), None);
     }

@@ -25,7 +25,10 @@ pub(crate) fn member_paths(spec: &FilesSpec) -> Result<Vec<String>, Failure> {
     if spec.paths.is_empty() {
         return Err(invalid("the task names no path.".to_owned()));
     }
-    spec.paths.iter().map(|path| member_path(path).ok_or_else(|| invalid(format!("{path:?} is no absolute path.")))).collect()
+    spec.paths
+        .iter()
+        .map(|path| member_path(path).ok_or_else(|| invalid(format!("{path:?} is no absolute path."))))
+        .collect()
 }
 
 /// `path` without its leading `/`, doubled and trailing slashes and single dots; none if it is not absolute or goes up.
@@ -44,9 +47,8 @@ pub(crate) fn member_path(path: &str) -> Option<String> {
 pub(crate) fn excludes(spec: &FilesSpec, paths: &[String]) -> Result<Vec<Exclude>, Failure> {
     let mut list = Vec::new();
     for text in &spec.excludes {
-        let invalid = |why: &str| {
-            Failure::new(Step::Prepare, FailureCode::InvalidConfig, format!("the exclude {text:?} {why}."))
-        };
+        let invalid =
+            |why: &str| Failure::new(Step::Prepare, FailureCode::InvalidConfig, format!("the exclude {text:?} {why}."));
         let trimmed = text.trim_end_matches('/');
         let (anchor, pattern) = match trimmed.strip_prefix('/') {
             Some(rest) => ("--anchored", rest.trim_start_matches('/')),
@@ -73,7 +75,9 @@ fn leaves_out(anchor: &str, pattern: &str, path: &str) -> bool {
     let names: Vec<&str> = path.split('/').filter(|n| !n.is_empty()).collect();
     let starts = if anchor == "--anchored" { 0..=0 } else { 0..=names.len().saturating_sub(pattern.len()) };
     names.len() >= pattern.len()
-        && starts.into_iter().any(|at| pattern.iter().zip(&names[at..]).all(|(p, n)| matches_name(p.as_bytes(), n.as_bytes())))
+        && starts
+            .into_iter()
+            .any(|at| pattern.iter().zip(&names[at..]).all(|(p, n)| matches_name(p.as_bytes(), n.as_bytes())))
 }
 
 /// fnmatch within one name. Brackets count as "any character": this only has to err on the side of refusing.
@@ -108,7 +112,10 @@ mod tests {
 
     #[test]
     fn paths_lose_their_slashes_and_may_not_go_up() {
-        assert_eq!(member_paths(&spec(&["/", "//srv//data/", "/a/./b", "/-rf"], &[])).unwrap(), ["", "srv/data", "a/b", "-rf"]);
+        assert_eq!(
+            member_paths(&spec(&["/", "//srv//data/", "/a/./b", "/-rf"], &[])).unwrap(),
+            ["", "srv/data", "a/b", "-rf"]
+        );
         for bad in ["", "srv", "../etc", "/srv/../etc", "/a\0b", "--checkpoint-action=exec=id"] {
             assert_eq!(member_paths(&spec(&[bad], &[])).unwrap_err().code, FailureCode::InvalidConfig, "{bad:?}");
         }

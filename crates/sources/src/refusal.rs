@@ -21,7 +21,9 @@ pub(crate) fn of_target(why: &str, what: &str) -> Failure {
         "missing_tool" => (MissingTool, format!("{what} is not there.")),
         "exists" => (TargetExists, format!("{what} exists and is not empty.")),
         "not_a_folder" => (TargetExists, format!("{what} exists and is not a folder.")),
-        "in_the_way" => (TargetExists, format!("{what} is in the way: a folder cannot take a file's place, nor a file a folder's.")),
+        "in_the_way" => {
+            (TargetExists, format!("{what} is in the way: a folder cannot take a file's place, nor a file a folder's."))
+        }
         "symlink" => (TargetUnwritable, format!("{what} is, or lies behind, a symbolic link; name the real folder.")),
         "unwritable" => (TargetUnwritable, format!("{what} cannot be written by this user.")),
         "twice" => (InvalidConfig, format!("more than one of the paths holds {what}; use the layout keep_path.")),

@@ -26,7 +26,9 @@ impl Staged {
     pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(line).ok()?.strip_prefix("holdfast:staged ")?;
         let numbers: Vec<u64> = text.split(' ').map(str::parse).collect::<Result<_, _>>().ok()?;
-        let &[status, listed, entries, files, size_bytes, devices, privileged] = numbers.as_slice() else { return None };
+        let &[status, listed, entries, files, size_bytes, devices, privileged] = numbers.as_slice() else {
+            return None;
+        };
         Some(Self { status: u32::try_from(status).ok()?, listed, entries, files, size_bytes, devices, privileged })
     }
 
@@ -42,7 +44,8 @@ impl Staged {
         }
         let there = self.entries + self.devices;
         if there < self.listed {
-            let message = format!("{} entries were read and {there} are there: the archive names some twice", self.listed);
+            let message =
+                format!("{} entries were read and {there} are there: the archive names some twice", self.listed);
             warn(WarningCode::NotRestored, message);
         }
         warnings

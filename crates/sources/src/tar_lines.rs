@@ -68,7 +68,10 @@ pub(crate) fn while_extracting(line: &[u8]) -> Judged {
     let code = match said {
         _ if said.starts_with("Cannot mknod: ") => WarningCode::Defused,
         _ if is_attribute(said) => WarningCode::NotRestored,
-        _ if ["Cannot change ownership to ", "Cannot change mode to ", "Cannot utime: "].iter().any(|s| said.starts_with(s)) => {
+        _ if ["Cannot change ownership to ", "Cannot change mode to ", "Cannot utime: "]
+            .iter()
+            .any(|s| said.starts_with(s)) =>
+        {
             WarningCode::NotRestored
         }
         _ if said.starts_with("time stamp ") && said.ends_with(" in the future") => return Judged::Noise,
@@ -129,7 +132,10 @@ fn unescape(quoted: &str) -> String {
             at += 1;
             continue;
         };
-        let octal = bytes.get(at + 1..at + 4).and_then(|d| std::str::from_utf8(d).ok()).and_then(|d| u8::from_str_radix(d, 8).ok());
+        let octal = bytes
+            .get(at + 1..at + 4)
+            .and_then(|d| std::str::from_utf8(d).ok())
+            .and_then(|d| u8::from_str_radix(d, 8).ok());
         if let (b'0'..=b'3', Some(byte)) = (next, octal) {
             out.push(byte);
             at += 4;
@@ -165,13 +171,21 @@ mod tests {
     fn every_sentence_that_we_know_has_its_code_and_its_file() {
         for (line, code, path) in [
             ("tar: d/x: Warning: Cannot open: Permission denied", WarningCode::Unreadable, "/d/x"),
-            ("tar: d/x: Warning: Read error at byte 0, while reading 512 bytes: Input/output error", WarningCode::Unreadable, "/d/x"),
+            (
+                "tar: d/x: Warning: Read error at byte 0, while reading 512 bytes: Input/output error",
+                WarningCode::Unreadable,
+                "/d/x",
+            ),
             ("tar: d/x: Warning: Cannot stat: No such file or directory", WarningCode::Vanished, "/d/x"),
             ("tar: d/x: File removed before we read it", WarningCode::Vanished, "/d/x"),
             ("tar: d/x: file changed as we read it", WarningCode::Changed, "/d/x"),
             ("tar: d/x: File shrank by 5 bytes; padding with zeros", WarningCode::Shrunk, "/d/x"),
             ("tar: d/s\\: ck: socket ignored", WarningCode::NotStored, "/d/s: ck"),
-            ("tar: d/a\\: b/x\\: Cannot open\\: y: Warning: Cannot open: Permission denied", WarningCode::Unreadable, "/d/a: b/x: Cannot open: y"),
+            (
+                "tar: d/a\\: b/x\\: Cannot open\\: y: Warning: Cannot open: Permission denied",
+                WarningCode::Unreadable,
+                "/d/a: b/x: Cannot open: y",
+            ),
             ("tar: d/\\303\\251\\\\: Warning: Cannot open: Permission denied", WarningCode::Unreadable, "/d/é\\"),
             ("gtar: d: Warning: Cannot llistxattr: Input/output error", WarningCode::NotStored, "/d"),
         ] {
@@ -198,7 +212,9 @@ mod tests {
 
     #[test]
     fn a_name_that_would_move_the_cursor_is_shown_harmless() {
-        let Judged::Warning(warning) = while_creating(b"tar: d/\\033[2J\\342\\200\\256x: socket ignored") else { panic!() };
+        let Judged::Warning(warning) = while_creating(b"tar: d/\\033[2J\\342\\200\\256x: socket ignored") else {
+            panic!()
+        };
         assert!(!warning.path.unwrap().contains(['\u{1b}', '\u{202e}']));
     }
 }

@@ -27,9 +27,11 @@ async fn first_byte(running: &mut Running) {
 #[tokio::test]
 async fn a_cut_link_is_never_taken_for_the_end() {
     let bench = Bench::new();
-    for (fault, code) in
-        [(Fault::Fin, FailureCode::ConnectionLost), (Fault::Rst, FailureCode::ConnectionLost), (Fault::Stall, FailureCode::Stalled)]
-    {
+    for (fault, code) in [
+        (Fault::Fin, FailureCode::ConnectionLost),
+        (Fault::Rst, FailureCode::ConnectionLost),
+        (Fault::Stall, FailureCode::Stalled),
+    ] {
         let (_proxy, peer) = through(&bench, LinkPlan { fault, after_bytes: 20 << 20, ..LinkPlan::default() }).await;
         let mut session = Session::connect_with(&guard(), &peer, hasty()).await.unwrap();
         let mut running = session.start(STREAM, &[]).await.unwrap();

@@ -25,13 +25,39 @@ async fn a_tree_is_read_whole_with_its_report() {
 #[tokio::test]
 async fn excludes_mean_what_the_manual_says() {
     let bench = Bench::new();
-    let root = bench.tree("tree", &[
-        ("a.log", ""), ("keep", ""), ("sub/b.log", ""), ("sub/cache/z", ""), ("sub/deep/cache/y", ""), ("cache.d/x", ""),
-        ("-n", ""), ("--exclude=keep", ""), ("[x]", ""), ("x", ""),
-    ]);
+    let root = bench.tree(
+        "tree",
+        &[
+            ("a.log", ""),
+            ("keep", ""),
+            ("sub/b.log", ""),
+            ("sub/cache/z", ""),
+            ("sub/deep/cache/y", ""),
+            ("cache.d/x", ""),
+            ("-n", ""),
+            ("--exclude=keep", ""),
+            ("[x]", ""),
+            ("x", ""),
+        ],
+    );
     let anchored = |rest: &str| format!("{}/{rest}", root.display());
-    let all = ["--exclude=keep", "-n", "[x]", "a.log", "cache.d", "cache.d/x", "keep", "sub", "sub/b.log", "sub/cache",
-        "sub/cache/z", "sub/deep", "sub/deep/cache", "sub/deep/cache/y", "x"];
+    let all = [
+        "--exclude=keep",
+        "-n",
+        "[x]",
+        "a.log",
+        "cache.d",
+        "cache.d/x",
+        "keep",
+        "sub",
+        "sub/b.log",
+        "sub/cache",
+        "sub/cache/z",
+        "sub/deep",
+        "sub/deep/cache",
+        "sub/deep/cache/y",
+        "x",
+    ];
     for (exclude, gone) in [
         ("*.log".to_owned(), &["a.log", "sub/b.log"][..]),
         ("cache".to_owned(), &["sub/cache", "sub/cache/z", "sub/deep/cache", "sub/deep/cache/y"]),
@@ -57,7 +83,18 @@ async fn excludes_mean_what_the_manual_says() {
 #[tokio::test]
 async fn hostile_names_are_read_as_names() {
     let bench = Bench::new();
-    let hostile = ["$(touch pwn)", "`touch pwn`", "--checkpoint=1", "--checkpoint-action=exec=touch pwn", "-rf", "a\nb", "'\"\\", " ", "ü\u{202e}x", "*"];
+    let hostile = [
+        "$(touch pwn)",
+        "`touch pwn`",
+        "--checkpoint=1",
+        "--checkpoint-action=exec=touch pwn",
+        "-rf",
+        "a\nb",
+        "'\"\\",
+        " ",
+        "ü\u{202e}x",
+        "*",
+    ];
     let files: Vec<(String, &str)> = hostile.iter().map(|n| (format!("{n}/f"), "x")).collect();
     let files: Vec<(&str, &str)> = files.iter().map(|(n, c)| (n.as_str(), *c)).collect();
     let root = bench.tree("tree", &files);
@@ -110,7 +147,8 @@ async fn what_is_not_there_or_not_allowed_fails_before_a_byte() {
     std::fs::set_permissions(root.join("shut"), std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     let failure = bench.open(&spec(&[&root, &root.join("shut")], &[])).await.err().unwrap();
     assert_eq!(failure.code, FailureCode::EmptySource, "{failure}");
-    for (paths, excludes) in [(&["relative"][..], &[][..]), (&["/a/../etc"], &[]), (&[], &[]), (&["/home"], &["home"])] {
+    for (paths, excludes) in [(&["relative"][..], &[][..]), (&["/a/../etc"], &[]), (&[], &[]), (&["/home"], &["home"])]
+    {
         let spec = holdfast_domain::source::FilesSpec {
             paths: paths.iter().map(|p| (*p).to_owned()).collect(),
             excludes: excludes.iter().map(|e| (*e).to_owned()).collect(),

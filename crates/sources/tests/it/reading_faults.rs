@@ -44,9 +44,11 @@ async fn an_unreadable_file_is_a_named_warning() {
 async fn growing_shrinking_and_vanishing_files_are_named() {
     let bench = Bench::new();
     let (root, big) = with_big(&bench);
-    for (what, code, path) in
-        [("grow", WarningCode::Changed, "big"), ("shrink", WarningCode::Shrunk, "big"), ("vanish", WarningCode::Vanished, "z")]
-    {
+    for (what, code, path) in [
+        ("grow", WarningCode::Changed, "big"),
+        ("shrink", WarningCode::Shrunk, "big"),
+        ("vanish", WarningCode::Vanished, "z"),
+    ] {
         let mut reader = bench.open(&spec(&[&root], &[])).await.unwrap();
         let mut tar = reader.next().await.unwrap().unwrap().to_vec();
         while tar.len() < 1 << 20 {
@@ -77,7 +79,8 @@ async fn a_tar_that_is_killed_is_a_failure_whatever_came_before() {
     let (root, _) = with_big(&bench);
     let mut reader = bench.open(&spec(&[&root], &[])).await.unwrap();
     reader.next().await.unwrap().unwrap();
-    let killed = std::process::Command::new("pkill").args(["-KILL", "-x", "tar", "-u", bench.login.name()]).status().unwrap();
+    let killed =
+        std::process::Command::new("pkill").args(["-KILL", "-x", "tar", "-u", bench.login.name()]).status().unwrap();
     assert!(killed.success());
     let failure = read_all(reader).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::SourceFailed);
@@ -92,7 +95,8 @@ async fn a_tar_that_fails_late_or_says_something_new_is_a_failure() {
         ("status 1 without a word", "exit 1"),
         ("unknown status", "exit 77"),
     ] {
-        let script = format!("#!/bin/sh\ncase $* in --version|--help) exec /bin/tar \"$@\";; esac\n/bin/tar \"$@\"\n{ending}\n");
+        let script =
+            format!("#!/bin/sh\ncase $* in --version|--help) exec /bin/tar \"$@\";; esac\n/bin/tar \"$@\"\n{ending}\n");
         let bench = Bench::with_tools(&[("base64", None), ("tr", None), ("tar", Some(&script))]);
         let root = bench.tree("tree", &[("a", "1")]);
         let failure = bench.read(&spec(&[&root], &[])).await.unwrap_err();
@@ -104,9 +108,11 @@ async fn a_tar_that_fails_late_or_says_something_new_is_a_failure() {
 async fn a_cut_or_stalled_link_is_never_an_end() {
     let bench = Bench::new();
     let (root, _) = with_big(&bench);
-    for (fault, code) in
-        [(Fault::Fin, FailureCode::ConnectionLost), (Fault::Rst, FailureCode::ConnectionLost), (Fault::Stall, FailureCode::Stalled)]
-    {
+    for (fault, code) in [
+        (Fault::Fin, FailureCode::ConnectionLost),
+        (Fault::Rst, FailureCode::ConnectionLost),
+        (Fault::Stall, FailureCode::Stalled),
+    ] {
         let plan = LinkPlan { fault, after_bytes: 30 << 20, ..LinkPlan::default() };
         let proxy = FaultProxy::start(([127, 0, 0, 1], bench.sshd.port()).into(), plan).await.unwrap();
         let reader = files::open(bench.session_through(proxy.port()).await, &spec(&[&root], &[])).await.unwrap();
@@ -135,7 +141,8 @@ async fn a_cancel_or_a_dropped_reader_leaves_nothing_on_the_server() {
 
 #[tokio::test]
 async fn a_child_that_says_nothing_dies_with_its_client() {
-    let script = "#!/bin/sh\ncase $* in --version|--help) exec /bin/tar \"$@\";; esac\nprintf x\nexec /bin/sleep 1000\n";
+    let script =
+        "#!/bin/sh\ncase $* in --version|--help) exec /bin/tar \"$@\";; esac\nprintf x\nexec /bin/sleep 1000\n";
     let bench = Bench::with_tools(&[("base64", None), ("tr", None), ("tar", Some(script))]);
     let root = bench.tree("tree", &[("a", "1")]);
     let mut reader = bench.open(&spec(&[&root], &[])).await.unwrap();
@@ -148,7 +155,8 @@ async fn a_child_that_says_nothing_dies_with_its_client() {
 
 #[tokio::test]
 async fn an_empty_archive_is_a_failure() {
-    let script = "#!/bin/sh\ncase $* in --version|--help) exec /bin/tar \"$@\";; esac\nexec /bin/tar -cf - -T /dev/null\n";
+    let script =
+        "#!/bin/sh\ncase $* in --version|--help) exec /bin/tar \"$@\";; esac\nexec /bin/tar -cf - -T /dev/null\n";
     let bench = Bench::with_tools(&[("base64", None), ("tr", None), ("tar", Some(script))]);
     let root = bench.tree("tree", &[("a", "1")]);
     write(&root.join("b"), "2", 0o644);

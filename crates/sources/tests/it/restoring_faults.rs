@@ -17,7 +17,8 @@ async fn archive(bench: &Bench) -> Vec<u8> {
 /// Waits until the login's folder holds no staging folder.
 async fn cleaned(dir: &Path) {
     let until = Instant::now() + Duration::from_secs(10);
-    let is_clean = || !std::fs::read_dir(dir).unwrap().any(|e| e.unwrap().file_name().to_string_lossy().starts_with(".holdfast-"));
+    let is_clean =
+        || !std::fs::read_dir(dir).unwrap().any(|e| e.unwrap().file_name().to_string_lossy().starts_with(".holdfast-"));
     while !is_clean() && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -31,7 +32,8 @@ async fn a_stream_that_breaks_off_anywhere_places_nothing() {
     let home = bench.login.home();
     for fault in [Fault::Fin, Fault::Rst] {
         let proxy = FaultProxy::start(([127, 0, 0, 1], bench.sshd.port()).into(), LinkPlan::default()).await.unwrap();
-        let mut writer = files_restore::open(bench.session_through(proxy.port()).await, &target(&home.join("back"))).await.unwrap();
+        let mut writer =
+            files_restore::open(bench.session_through(proxy.port()).await, &target(&home.join("back"))).await.unwrap();
         writer.write(Bytes::copy_from_slice(&tar[..12 << 20])).await.unwrap();
         proxy.strike(fault);
         let failure = loop {
@@ -101,7 +103,8 @@ async fn a_truncated_or_damaged_archive_and_a_wrong_count_place_nothing() {
 async fn words_inside_the_payload_are_not_taken_for_ours() {
     // A tar that gives up early: what is still on its way then reads like our own words.
     let script = "#!/bin/sh\ncase $* in *--version|*--help) exec /bin/tar \"$@\";; esac\n/usr/bin/head -c 1000 >/dev/null\nexit 2\n";
-    let tools = ["base64", "tr", "rm", "dd", "mktemp", "find", "mv", "stat", "id", "ls", "mkdir", "chmod", "wc", "head"];
+    let tools =
+        ["base64", "tr", "rm", "dd", "mktemp", "find", "mv", "stat", "id", "ls", "mkdir", "chmod", "wc", "head"];
     let mut tools: Vec<(&str, Option<&str>)> = tools.iter().map(|tool| (*tool, None)).collect();
     tools.push(("tar", Some(script)));
     let bench = Bench::with_tools(&tools);
@@ -130,7 +133,11 @@ async fn an_unwritable_parent_and_a_full_disk_are_named() {
     assert_eq!(failure.code, FailureCode::TargetExists, "{failure}");
 
     let small = bench.tree("small", &[]);
-    let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m,mode=777", "none"]).arg(&small).status().unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=4m,mode=777", "none"])
+        .arg(&small)
+        .status()
+        .unwrap();
     if mounted.success() {
         let failure = restore(bench.session().await, &target(&small.join("back")), &tar).await.unwrap_err();
         cleaned(&small).await;
@@ -144,6 +151,7 @@ async fn a_server_without_gnu_tar_is_refused() {
     let tar = "#!/bin/sh\nexec /bin/busybox tar \"$@\"\n";
     let tools = [("base64", None), ("tr", None), ("rm", None), ("tar", Some(tar))];
     let bench = Bench::with_tools(&tools);
-    let failure = restore(bench.session().await, &target(&bench.login.home().join("back")), &[0; 1024]).await.unwrap_err();
+    let failure =
+        restore(bench.session().await, &target(&bench.login.home().join("back")), &[0; 1024]).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::MissingTool, "{failure}");
 }

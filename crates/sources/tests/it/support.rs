@@ -7,9 +7,9 @@ use holdfast_domain::source::FilesSpec;
 use holdfast_domain::warning::WarningCode;
 use holdfast_egress::{EgressDefault, EgressGuard};
 use holdfast_remote::{Credential, HostKeyExpectation, Peer, Session, Timing};
+use holdfast_sources::SourceReport;
 use holdfast_sources::files::{self, FilesReader};
 use holdfast_sources::files_restore::{self, RestoreReport, RestoreTarget};
-use holdfast_sources::SourceReport;
 use holdfast_testbed::sshd::{Login, Sshd, key_pair};
 use secrecy::SecretString;
 use std::path::{Path, PathBuf};
@@ -69,8 +69,11 @@ impl Bench {
     }
 
     pub async fn session_through(&self, port: u16) -> Session {
-        let timing =
-            Timing { handshake: Duration::from_secs(5), keepalive: Duration::from_secs(1), silence: Duration::from_secs(60) };
+        let timing = Timing {
+            handshake: Duration::from_secs(5),
+            keepalive: Duration::from_secs(1),
+            silence: Duration::from_secs(60),
+        };
         Session::connect_with(&guard(), &self.peer(port, self.login.name()), timing).await.unwrap()
     }
 
@@ -158,8 +161,12 @@ pub fn names(tar: &[u8]) -> Vec<String> {
 /// The last parts of the names below `root`, sorted.
 pub fn below(tar: &[u8], root: &Path) -> Vec<String> {
     let prefix = format!("{}/", root.to_str().unwrap().trim_start_matches('/'));
-    let mut list: Vec<String> =
-        names(tar).iter().filter_map(|n| n.strip_prefix(&prefix)).filter(|n| !n.is_empty()).map(|n| n.trim_end_matches('/').to_owned()).collect();
+    let mut list: Vec<String> = names(tar)
+        .iter()
+        .filter_map(|n| n.strip_prefix(&prefix))
+        .filter(|n| !n.is_empty())
+        .map(|n| n.trim_end_matches('/').to_owned())
+        .collect();
     list.sort();
     list
 }
