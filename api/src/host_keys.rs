@@ -52,8 +52,13 @@ pub fn parse(text: &str) -> Option<HostKey> {
 fn is_known(key_type: &str) -> bool {
     matches!(
         key_type,
-        "ssh-ed25519" | "ssh-rsa" | "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521"
-            | "sk-ssh-ed25519@openssh.com" | "sk-ecdsa-sha2-nistp256@openssh.com"
+        "ssh-ed25519"
+            | "ssh-rsa"
+            | "ecdsa-sha2-nistp256"
+            | "ecdsa-sha2-nistp384"
+            | "ecdsa-sha2-nistp521"
+            | "sk-ssh-ed25519@openssh.com"
+            | "sk-ecdsa-sha2-nistp256@openssh.com"
     )
 }
 
@@ -62,8 +67,7 @@ mod tests {
     use super::*;
 
     // `ssh-keygen -t ed25519`, and what `ssh-keygen -lf` says of it.
-    const LINE: &str =
-        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl github.com";
+    const LINE: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl github.com";
 
     #[test]
     fn the_fingerprint_is_the_one_that_openssh_shows() {
@@ -74,8 +78,14 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_refused() {
-        for bad in ["", "ssh-ed25519", "ssh-ed25519 AAAA", "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl",
-                    "nonsense AAAAC3Nz", "-----BEGIN OPENSSH PRIVATE KEY-----"] {
+        for bad in [
+            "",
+            "ssh-ed25519",
+            "ssh-ed25519 AAAA",
+            "ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl",
+            "nonsense AAAAC3Nz",
+            "-----BEGIN OPENSSH PRIVATE KEY-----",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

@@ -69,9 +69,12 @@ pub struct ProblemBody {
     pub counts: Option<serde_json::Value>,
 }
 
-/// An answer that is no success.
+/// An answer that is no success. Boxed: it travels as the error of nearly every function.
 #[derive(Debug)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     status: StatusCode,
     title: Cow<'static, str>,
     code: Cow<'static, str>,
@@ -84,7 +87,7 @@ pub struct Problem {
 impl Problem {
     /// A problem with the status's own title.
     pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             status,
             title: Cow::Borrowed(status.canonical_reason().unwrap_or("Error")),
             code: code.into(),
@@ -92,14 +95,14 @@ impl Problem {
             errors: None,
             counts: None,
             headers: HeaderMap::new(),
-        }
+        }))
     }
 
     /// 401. Never says why: unknown, expired, revoked and malformed tokens look the same.
     #[must_use]
     pub fn unauthenticated() -> Self {
         let mut problem = Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Unauthenticated.");
-        problem.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        problem.0.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         problem
     }
 
@@ -135,7 +138,9 @@ impl Problem {
     /// 409 for deleting something in use.
     #[must_use]
     pub fn in_use(message: String, counts: serde_json::Value) -> Self {
-        Self { counts: Some(counts), ..Self::conflict("in_use", message) }
+        let mut problem = Self::conflict("in_use", message);
+        problem.0.counts = Some(counts);
+        problem
     }
 
     /// 422.
@@ -143,8 +148,8 @@ impl Problem {
     pub fn validation(errors: FieldErrors) -> Self {
         let message = "The given data was invalid.";
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", message);
-        problem.title = Cow::Borrowed("Validation Error");
-        problem.errors = Some(errors);
+        problem.0.title = Cow::Borrowed("Validation Error");
+        problem.0.errors = Some(errors);
         problem
     }
 
@@ -157,15 +162,15 @@ impl Problem {
     /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// Every sentence about the fields, or the message: for a page that shows them.
     #[must_use]
     pub fn sentences(&self) -> Vec<String> {
-        match &self.errors {
+        match &self.0.errors {
             Some(errors) => errors.0.iter().flat_map(|(_, sentences)| sentences.clone()).collect(),
-            None => vec![self.message.clone()],
+            None => vec![self.0.message.clone()],
         }
     }
 
@@ -173,7 +178,7 @@ impl Problem {
     #[must_use]
     pub fn throttled(refused: &Refused, message: &str) -> Self {
         let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message);
-        problem.headers.extend(refused.headers());
+        problem.0.headers.extend(refused.headers());
         problem
     }
 
@@ -244,14 +249,15 @@ impl From<RelayError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let parts = *self.0;
         let body = ProblemBody {
-            error: self.title,
-            message: self.message,
-            code: self.code,
-            errors: self.errors,
-            counts: self.counts,
+            error: parts.title,
+            message: parts.message,
+            code: parts.code,
+            errors: parts.errors,
+            counts: parts.counts,
         };
-        (self.status, self.headers, Json(body)).into_response()
+        (parts.status, parts.headers, Json(body)).into_response()
     }
 }
 

@@ -5,11 +5,12 @@ use crate::links::Origin;
 use crate::relay::Relay;
 use crate::state::ApiParts;
 use axum::Router;
+use holdfast_config::Config;
+use holdfast_store::Store;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use holdfast_config::Config;
-use holdfast_store::Store;
+use ipnet::IpNet;
 use rand::SeedableRng;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -22,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Connections at once, all clients together.
 const CONNECTIONS_MAX: usize = 4_096;
-/// Connections at once of one address; a reverse proxy is one address.
+/// Connections at once of one address; a trusted proxy, which stands for many clients, is not counted.
 const CONNECTIONS_PER_ADDRESS: u32 = 1_024;
 /// How long requests under way may take once the process is asked to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,17 +50,28 @@ pub async fn serve(
         },
         rate_limit_per_min: config.http.rate_limit_per_min,
         run_rate_limit_per_min: config.http.run_rate_limit_per_min,
+        login_rate_limit_per_min: config.http.login_rate_limit_per_min,
+        max_body_bytes: usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX),
+        request_timeout: config.http.request_timeout,
         clock: Arc::new(chrono::Utc::now),
         rng: rand::rngs::StdRng::from_os_rng(),
     };
-    accept(listener, crate::router(parts), config.http.header_timeout, soft, hard).await;
+    let limits = Limits { header_timeout: config.http.header_timeout, proxies: config.http.trusted_proxies.clone() };
+    accept(listener, crate::router(parts), limits, soft, hard).await;
     Ok(())
+}
+
+/// What a client may take.
+struct Limits {
+    header_timeout: Duration,
+    /// `http.trusted_proxies`: one address that stands for many clients.
+    proxies: Vec<IpNet>,
 }
 
 async fn accept(
     listener: TcpListener,
     router: Router,
-    header_timeout: Duration,
+    limits: Limits,
     soft: CancellationToken,
     hard: CancellationToken,
 ) {
@@ -82,8 +94,10 @@ async fn accept(
                 continue;
             }
         };
-        let Some(slot) = slots.take(peer.ip()) else { continue };
-        connections.spawn(connection(stream, router.clone(), header_timeout, &graceful, slot));
+        let is_proxy = limits.proxies.iter().any(|range| range.contains(&peer.ip()));
+        let most = if is_proxy { u32::MAX } else { CONNECTIONS_PER_ADDRESS };
+        let Some(slot) = slots.take(peer.ip(), most) else { continue };
+        connections.spawn(connection(stream, router.clone(), limits.header_timeout, &graceful, slot));
     }
     drop(listener);
     let drained = async {
@@ -133,11 +147,11 @@ impl Default for Slots {
 
 impl Slots {
     /// A place for a connection; none when there is none left, in all or for this address.
-    fn take(&self, address: IpAddr) -> Option<Slot> {
+    fn take(&self, address: IpAddr, most: u32) -> Option<Slot> {
         let permit = self.all.clone().try_acquire_owned().ok()?;
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = by_address.entry(address).or_insert(0);
-        if *count >= CONNECTIONS_PER_ADDRESS {
+        if *count >= most {
             return None;
         }
         *count += 1;
@@ -181,7 +195,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let soft = CancellationToken::new();
         let router = Router::new().route("/", axum::routing::get(|| async { "ok" }));
-        let task = tokio::spawn(accept(listener, router, header_timeout, soft.clone(), CancellationToken::new()));
+        let limits = Limits { header_timeout, proxies: Vec::new() };
+        let task = tokio::spawn(accept(listener, router, limits, soft.clone(), CancellationToken::new()));
         Served { address, soft, task }
     }
 
@@ -220,10 +235,10 @@ mod tests {
     fn one_address_cannot_take_every_place() {
         let slots = Slots::default();
         let greedy: IpAddr = [10, 0, 0, 1].into();
-        let held: Vec<_> = std::iter::from_fn(|| slots.take(greedy)).collect();
+        let held: Vec<_> = std::iter::from_fn(|| slots.take(greedy, CONNECTIONS_PER_ADDRESS)).collect();
         assert_eq!(held.len(), CONNECTIONS_PER_ADDRESS as usize);
-        assert!(slots.take([10, 0, 0, 2].into()).is_some());
+        assert!(slots.take([10, 0, 0, 2].into(), CONNECTIONS_PER_ADDRESS).is_some());
         drop(held);
-        assert!(slots.take(greedy).is_some());
+        assert!(slots.take(greedy, CONNECTIONS_PER_ADDRESS).is_some());
     }
 }

@@ -11,12 +11,11 @@ use holdfast_store::Store;
 use holdfast_vault::Sealer;
 use rand::rngs::StdRng;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Password hashes at once: each takes 19 MiB and tens of milliseconds.
 const HASHES_AT_ONCE: usize = 4;
-/// Tries of the set-up secret a minute, all clients together.
-const SETUPS_PER_MINUTE: u32 = 10;
 
 /// The present; a parameter, so that tests choose it.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -33,6 +32,12 @@ pub struct ApiParts {
     pub rate_limit_per_min: u32,
     /// `http.run_rate_limit_per_min`; 0 = no limit.
     pub run_rate_limit_per_min: u32,
+    /// `http.login_rate_limit_per_min`: tries of the set-up secret, all clients together.
+    pub login_rate_limit_per_min: u32,
+    /// `http.max_body_bytes`.
+    pub max_body_bytes: usize,
+    /// `http.request_timeout_secs`: until an answer begins.
+    pub request_timeout: Duration,
     /// The present.
     pub clock: Clock,
     /// Randomness for seals, names and tokens.
@@ -53,6 +58,8 @@ struct Inner {
     runs: Throttle<UserId>,
     setups: Throttle<()>,
     hashing: Semaphore,
+    max_body_bytes: usize,
+    request_timeout: Duration,
     openapi: String,
 }
 
@@ -67,8 +74,10 @@ impl ApiState {
             rng: Mutex::new(parts.rng),
             requests: Throttle::new(parts.rate_limit_per_min),
             runs: Throttle::new(if has_limits { parts.run_rate_limit_per_min } else { 0 }),
-            setups: Throttle::new(if has_limits { SETUPS_PER_MINUTE } else { 0 }),
+            setups: Throttle::new(if has_limits { parts.login_rate_limit_per_min } else { 0 }),
             hashing: Semaphore::new(HASHES_AT_ONCE),
+            max_body_bytes: parts.max_body_bytes,
+            request_timeout: parts.request_timeout,
             openapi,
         }))
     }
@@ -115,6 +124,18 @@ impl ApiState {
         &self.0.setups
     }
 
+    /// Largest body that is read.
+    #[must_use]
+    pub fn max_body_bytes(&self) -> usize {
+        self.0.max_body_bytes
+    }
+
+    /// How long a request may take until its answer begins.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        self.0.request_timeout
+    }
+
     /// The OpenAPI document.
     #[must_use]
     pub fn openapi(&self) -> &str {
@@ -146,7 +167,7 @@ impl ApiState {
     /// 500 when hashing fails.
     pub async fn hash_password(&self, password: String) -> Result<String, Problem> {
         let permit = self.0.hashing.acquire().await.map_err(|e| Problem::internal(&e))?;
-        let mut rng: StdRng = self.with_rng(|rng| rand::SeedableRng::from_rng(rng));
+        let mut rng: StdRng = self.with_rng(rand::SeedableRng::from_rng);
         let hash = tokio::task::spawn_blocking(move || holdfast_vault::password::hash(&password, &mut rng)).await;
         drop(permit);
         hash.map_err(|e| Problem::internal(&e))?.map_err(|e| Problem::internal(&e))

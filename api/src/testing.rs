@@ -78,6 +78,9 @@ impl App {
             origin: Origin { public_url: Some("http://example.com".into()), allowed_hosts: Vec::new() },
             rate_limit_per_min: per_minute,
             run_rate_limit_per_min: runs_per_minute,
+            login_rate_limit_per_min: 10,
+            max_body_bytes: 1 << 20,
+            request_timeout: std::time::Duration::from_secs(60),
             clock: Arc::new(move || DateTime::<Utc>::from_timestamp(hands.load(Ordering::Relaxed), 0).unwrap()),
             rng: StdRng::seed_from_u64(7),
         });
@@ -176,15 +179,12 @@ impl App {
 
     /// A finished run with its backup, written as a worker would, by the owner of the database.
     pub async fn backup(&self, person: &Person, made: &Definitions) -> (i64, i64) {
-        let run = self.expect(person, ("POST", &format!("/api/backup-tasks/{}/run", made.task)), Value::Null, 202).await;
+        let run =
+            self.expect(person, ("POST", &format!("/api/backup-tasks/{}/run", made.task)), Value::Null, 202).await;
         let run = run["data"]["backup_run_id"].as_i64().unwrap();
         let pool = self.database.owner_pool().await.unwrap();
-        let backup: i64 = sqlx::query_scalar(BACKUP_SQL)
-            .bind(run)
-            .bind(made.destination)
-            .fetch_one(&pool)
-            .await
-            .unwrap();
+        let backup: i64 =
+            sqlx::query_scalar(BACKUP_SQL).bind(run).bind(made.destination).fetch_one(&pool).await.unwrap();
         (run, backup)
     }
 }

@@ -140,11 +140,9 @@ impl<N: Needed> FromRequestParts<ApiState> for Authorized<N> {
 
     async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Problem> {
         match parts.extensions.get::<Granted>() {
-            Some(granted) if granted.need == N::NEED => Ok(Self {
-                access: granted.access.clone(),
-                user_id: granted.user_id,
-                need: PhantomData,
-            }),
+            Some(granted) if granted.need == N::NEED => {
+                Ok(Self { access: granted.access.clone(), user_id: granted.user_id, need: PhantomData })
+            }
             _ => Err(Problem::internal_text("the route table and the handler's type differ")),
         }
     }

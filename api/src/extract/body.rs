@@ -1,4 +1,5 @@
-//! Bodies become raw fields; what they mean is decided in `validation`. At most 1 MiB is read, within 30 seconds.
+//! Bodies become raw fields; what they mean is decided in `validation`. At most `http.max_body_bytes` are read, within
+//! 30 seconds.
 
 use super::form;
 use crate::problem::Problem;
@@ -9,8 +10,6 @@ use axum::http::{StatusCode, header};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// Largest body.
-pub const MAX_BYTES: usize = 1024 * 1024;
 /// Deepest nesting of JSON.
 const MAX_DEPTH: usize = 64;
 /// A body that takes longer has a client that means harm or is gone.
@@ -25,12 +24,13 @@ pub struct OurBody(pub Fields);
 impl FromRequest<ApiState> for PageBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &ApiState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        let max = state.max_body_bytes();
         let media = media_type(&request);
         if let Media::Multipart(boundary) = media {
-            return Ok(Self(Fields::new(multipart(request, boundary).await?)));
+            return Ok(Self(Fields::new(multipart(request, boundary, max).await?)));
         }
-        let bytes = read(request).await?;
+        let bytes = read(request, max).await?;
         let map = match media {
             Media::None | Media::Json if bytes.is_empty() => Map::new(),
             Media::Json if form::looks_like_one(&bytes) => form(&bytes)?,
@@ -45,9 +45,10 @@ impl FromRequest<ApiState> for PageBody {
 impl FromRequest<ApiState> for OurBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &ApiState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        let max = state.max_body_bytes();
         let media = media_type(&request);
-        let bytes = read(request).await?;
+        let bytes = read(request, max).await?;
         let map = match media {
             Media::None | Media::Json if bytes.is_empty() => Map::new(),
             Media::Json => json(&bytes)?,
@@ -86,8 +87,9 @@ fn unsupported() -> Problem {
     )
 }
 
-fn too_large() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The body may have at most 1 MiB.")
+fn too_large(max: usize) -> Problem {
+    let message = format!("The body may have at most {max} bytes.");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
 }
 
 fn too_slow() -> Problem {
@@ -95,19 +97,19 @@ fn too_slow() -> Problem {
 }
 
 /// The whole body, within bounds.
-pub(crate) async fn read(request: Request) -> Result<bytes::Bytes, Problem> {
+async fn read(request: Request, max: usize) -> Result<bytes::Bytes, Problem> {
     let said = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if said.is_some_and(|length| length > MAX_BYTES as u64) {
-        return Err(too_large());
+    if said.is_some_and(|length| length > max as u64) {
+        return Err(too_large(max));
     }
-    let reading = axum::body::to_bytes(request.into_body(), MAX_BYTES);
+    let reading = axum::body::to_bytes(request.into_body(), max);
     match tokio::time::timeout(READ_TIMEOUT, reading).await {
         Err(_) => Err(too_slow()),
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => {
             let inner = error.into_inner();
             let is_limit = inner.downcast_ref::<http_body_util::LengthLimitError>().is_some();
-            Err(if is_limit { too_large() } else { Problem::malformed("The body ended before it was complete.") })
+            Err(if is_limit { too_large(max) } else { Problem::malformed("The body ended before it was complete.") })
         }
     }
 }
@@ -136,15 +138,15 @@ fn form(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     form::parse(bytes).ok_or_else(|| Problem::malformed("The form has too many fields or is nested too deeply."))
 }
 
-async fn multipart(request: Request, boundary: String) -> Result<Map<String, Value>, Problem> {
-    let limits = multer::SizeLimit::new().whole_stream(MAX_BYTES as u64).per_field(MAX_BYTES as u64);
+async fn multipart(request: Request, boundary: String, max: usize) -> Result<Map<String, Value>, Problem> {
+    let limits = multer::SizeLimit::new().whole_stream(max as u64).per_field(max as u64);
     let constraints = multer::Constraints::new().size_limit(limits);
     let mut parts = multer::Multipart::with_constraints(request.into_body().into_data_stream(), boundary, constraints);
     let reading = async {
         let mut map = Map::new();
-        while let Some(part) = parts.next_field().await.map_err(refused)? {
+        while let Some(part) = parts.next_field().await.map_err(|error| refused(&error, max))? {
             let name = part.name().unwrap_or_default().to_owned();
-            let text = part.text().await.map_err(refused)?;
+            let text = part.text().await.map_err(|error| refused(&error, max))?;
             form::insert(&mut map, &name, text).ok_or_else(|| Problem::malformed("The form is nested too deeply."))?;
         }
         Ok(form::lists(map))
@@ -152,9 +154,9 @@ async fn multipart(request: Request, boundary: String) -> Result<Map<String, Val
     tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(|_| too_slow())?
 }
 
-fn refused(error: multer::Error) -> Problem {
+fn refused(error: &multer::Error, max: usize) -> Problem {
     match error {
-        multer::Error::FieldSizeExceeded { .. } | multer::Error::StreamSizeExceeded { .. } => too_large(),
+        multer::Error::FieldSizeExceeded { .. } | multer::Error::StreamSizeExceeded { .. } => too_large(max),
         _ => Problem::malformed("The multipart body is broken."),
     }
 }

@@ -4,7 +4,9 @@ use crate::problem::Problem;
 use crate::state::ApiState;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use holdfast_domain::ids::{BackupDestinationId, BackupId, BackupRunId, BackupTaskId, RemoteServerId, RestoreId, UserId};
+use holdfast_domain::ids::{
+    BackupDestinationId, BackupId, BackupRunId, BackupTaskId, RemoteServerId, RestoreId, UserId,
+};
 
 /// Largest id: what a JavaScript number holds exactly.
 pub const MAX_ID: i64 = (1 << 53) - 1;

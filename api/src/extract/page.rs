@@ -85,7 +85,9 @@ impl Paging {
     pub fn filter_of(&self, name: &str, known: &[&str]) -> Result<Option<String>, Problem> {
         match self.filter(name) {
             Some(text) if known.contains(&text) => Ok(Some(text.to_owned())),
-            Some(_) => Err(Problem::field(&format!("filter.{name}"), format!("The selected filter.{name} is invalid."))),
+            Some(_) => {
+                Err(Problem::field(&format!("filter.{name}"), format!("The selected filter.{name} is invalid.")))
+            }
             None => Ok(None),
         }
     }

@@ -38,7 +38,11 @@ impl Cascade {
             );
             return Err(Problem::in_use(message, json!({"backup_tasks": tasks})));
         }
-        if access.allows(Ability::CascadeDelete) { Ok(()) } else { Err(Problem::missing_ability(Ability::CascadeDelete)) }
+        if access.allows(Ability::CascadeDelete) {
+            Ok(())
+        } else {
+            Err(Problem::missing_ability(Ability::CascadeDelete))
+        }
     }
 }
 
@@ -46,7 +50,11 @@ impl Cascade {
 ///
 /// # Errors
 /// The database failed.
-pub async fn delete_tasks(tx: &TeamTx, tasks: Vec<rows::backup_tasks::Model>, now: DateTime<Utc>) -> Result<(), Problem> {
+pub async fn delete_tasks(
+    tx: &TeamTx,
+    tasks: Vec<rows::backup_tasks::Model>,
+    now: DateTime<Utc>,
+) -> Result<(), Problem> {
     for task in tasks {
         delete_task(tx, task, now).await?;
     }

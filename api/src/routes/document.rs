@@ -15,7 +15,8 @@ const BEARER: &str = "token";
 /// The handler declares another method or path than the route table: a fault in the code that every test meets.
 pub(super) fn describe(paths: &mut Paths, method: &str, path: &str, need: Need) {
     let item = paths.paths.get_mut(path).unwrap_or_else(|| panic!("{path}: the handler declares another path"));
-    let operation = operation(item, method).unwrap_or_else(|| panic!("{method} {path}: the handler declares another method"));
+    let operation =
+        operation(item, method).unwrap_or_else(|| panic!("{method} {path}: the handler declares another method"));
     let mut answers = vec![("500", "Our fault; the message has an id for the operator.")];
     if need != Need::Public {
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, [])]);

@@ -5,8 +5,9 @@ use crate::extract::Need;
 use crate::extract::authorized::guard;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::{ApiParts, ApiState};
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router, middleware};
 use holdfast_domain::Ability as Can;
@@ -139,6 +140,7 @@ pub fn router(parts: ApiParts) -> Router {
     let app = routes
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(state.clone(), in_time))
         .layer(Extension(state.clone()))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(with_default(never_sniffed))
@@ -146,6 +148,14 @@ pub fn router(parts: ApiParts) -> Router {
         .with_state(state);
     // In front of the router, because it changes which route matches.
     Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(app))
+}
+
+/// Ends a request whose answer does not begin in time; an answer that has begun may take as long as it needs.
+async fn in_time(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(state.request_timeout(), next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(StatusCode::GATEWAY_TIMEOUT, "timed_out", "The request took too long.").into_response(),
+    }
 }
 
 async fn no_route(request: Request) -> Problem {
@@ -169,3 +179,28 @@ fn panicked(cause: Box<dyn Any + Send>) -> Response {
 
 /// The shared error answers of the document.
 type ErrorBody = ProblemBody;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_says_nothing_of_it() {
+        let app: Router = Router::new()
+            .route(
+                "/",
+                axum::routing::get(|| async {
+                    if true {
+                        panic!("secret detail in src/x.rs")
+                    }
+                }),
+            )
+            .layer(CatchPanicLayer::custom(panicked));
+        let request = Request::get("/").body(axum::body::Body::empty()).expect("a request");
+        let response = tower::ServiceExt::oneshot(app, request).await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let bytes = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(text.contains("internal") && !text.contains("secret detail"), "{text}");
+    }
+}

@@ -11,7 +11,9 @@ use std::collections::BTreeSet;
 const COMMITTED: &str = include_str!("../../authorization.txt");
 
 fn printed() -> String {
-    let mut text = String::from("# Route × ability. Printed from api/src/routes/mod.rs; to accept a change: HOLDFAST_BLESS=1 and run the tests again.\n");
+    let mut text = String::from(
+        "# Route × ability. Printed from api/src/routes/mod.rs; to accept a change: HOLDFAST_BLESS=1 and run the tests again.\n",
+    );
     for row in rows() {
         text.push_str(&format!("{:<6} {:<42} {}\n", row.method, row.path, row.need));
     }
@@ -81,8 +83,14 @@ async fn what_is_near_a_token_is_no_token() {
         assert_eq!(app.send(get(good)).await.status, 200);
     }
     let upper = ann.token.to_uppercase();
-    for bad in [format!("Bearer {} ", ann.token), format!("Bearer {upper}"), ann.token.clone(), format!("Basic {secret}"),
-                "Bearer eyJhbGciOiJub25lIn0.e30.".to_owned(), "Bearer ".to_owned()] {
+    for bad in [
+        format!("Bearer {} ", ann.token),
+        format!("Bearer {upper}"),
+        ann.token.clone(),
+        format!("Basic {secret}"),
+        "Bearer eyJhbGciOiJub25lIn0.e30.".to_owned(),
+        "Bearer ".to_owned(),
+    ] {
         let answer = app.send(get(bad.clone())).await;
         assert_eq!(answer.status, 401, "{bad}");
         assert_eq!(answer.json()["message"], "Unauthenticated.");

@@ -11,24 +11,113 @@ use serde_json::{Value, json};
 fn hostile() -> Vec<Value> {
     let long = "x".repeat(100_000);
     vec![
-        json!(null), json!(""), json!(" "), json!("a\u{0}b"), json!("\u{202e}gnp.exe"), json!("\u{200b}\u{2060}"),
-        json!("x'; DROP TABLE users; --"), json!("$(touch x)`y`"), json!("--checkpoint-action=exec=x"), json!("-1"),
-        json!("../../etc/passwd"), json!("%2e%2e/"), json!("a\nb\r\nX: y"), json!("é\u{301}🏳️‍🌈"), json!("🏳".repeat(256)), json!(long),
-        json!(0), json!(-1), json!(1), json!(5.5), json!(1e300), json!(9_223_372_036_854_775_807_i64),
-        json!(18_446_744_073_709_551_615_u64), json!(2_147_483_648_i64), json!(true), json!(false), json!([]), json!({}),
-        json!([[1]]), json!({"a": {"b": 1}}), json!(["a", 1, null]), json!("9007199254740993"), json!("0x10"),
+        json!(null),
+        json!(""),
+        json!(" "),
+        json!("a\u{0}b"),
+        json!("\u{202e}gnp.exe"),
+        json!("\u{200b}\u{2060}"),
+        json!("x'; DROP TABLE users; --"),
+        json!("$(touch x)`y`"),
+        json!("--checkpoint-action=exec=x"),
+        json!("-1"),
+        json!("../../etc/passwd"),
+        json!("%2e%2e/"),
+        json!("a\nb\r\nX: y"),
+        json!("é\u{301}🏳️‍🌈"),
+        json!("🏳".repeat(256)),
+        json!(long),
+        json!(0),
+        json!(-1),
+        json!(1),
+        json!(5.5),
+        json!(1e300),
+        json!(9_223_372_036_854_775_807_i64),
+        json!(18_446_744_073_709_551_615_u64),
+        json!(2_147_483_648_i64),
+        json!(true),
+        json!(false),
+        json!([]),
+        json!({}),
+        json!([[1]]),
+        json!({"a": {"b": 1}}),
+        json!(["a", 1, null]),
+        json!("9007199254740993"),
+        json!("0x10"),
     ]
 }
 
-const FIELDS: [&str; 44] = [
-    "label", "ip_address", "username", "port", "database_password", "auth_method", "password", "private_key", "host_key",
-    "type", "s3_access_key", "s3_secret_key", "s3_bucket_name", "custom_s3_region", "custom_s3_endpoint",
-    "path_style_endpoint", "remote_server_id", "backup_destination_id", "description", "source_path", "frequency",
-    "maximum_backups_to_keep", "database_name", "appended_file_name", "store_path", "excluded_database_tables",
-    "isolated_username", "isolated_password", "encryption_password", "time_to_run_at", "custom_cron_expression",
-    "timezone", "weekday", "backup_destination_ids", "encryption", "source", "target", "streams", "paths", "layout",
-    "existing", "confirm", "copy_id", "fingerprint",
+const SERVER: &[&str] = &[
+    "label",
+    "ip_address",
+    "username",
+    "port",
+    "database_password",
+    "auth_method",
+    "password",
+    "private_key",
+    "host_key",
 ];
+const DESTINATION: &[&str] = &[
+    "label",
+    "type",
+    "s3_access_key",
+    "s3_secret_key",
+    "s3_bucket_name",
+    "custom_s3_region",
+    "custom_s3_endpoint",
+    "path_style_endpoint",
+];
+const TASK: &[&str] = &[
+    "remote_server_id",
+    "backup_destination_id",
+    "label",
+    "description",
+    "source_path",
+    "frequency",
+    "maximum_backups_to_keep",
+    "type",
+    "database_name",
+    "appended_file_name",
+    "store_path",
+    "excluded_database_tables",
+    "isolated_username",
+    "isolated_password",
+    "encryption_password",
+    "time_to_run_at",
+    "custom_cron_expression",
+    "timezone",
+    "weekday",
+    "backup_destination_ids",
+    "encryption",
+    "source",
+];
+const RESTORE: &[&str] = &[
+    "target",
+    "streams",
+    "paths",
+    "layout",
+    "existing",
+    "restore_owners",
+    "confirm",
+    "copy_id",
+    "password",
+    "dry_run",
+];
+
+/// Fields that a route reads.
+fn fields(path: &str) -> &'static [&'static str] {
+    match path {
+        "/api/remote-servers" | "/api/remote-servers/{id}" => SERVER,
+        "/api/remote-servers/{id}/host-key/accept" => &["fingerprint"],
+        "/api/backup-destinations" | "/api/backup-destinations/{id}" => DESTINATION,
+        "/api/backup-tasks" | "/api/backup-tasks/{id}" => TASK,
+        "/api/backup-tasks/{id}/run" => &["backup_destination_ids"],
+        "/api/backups/{id}/restore" => RESTORE,
+        "/api/user" => &["name", "timezone", "language"],
+        other => panic!("{other}: say here which fields it reads"),
+    }
+}
 
 #[tokio::test]
 async fn no_field_of_any_route_makes_a_500() {
@@ -50,10 +139,10 @@ async fn no_field_of_any_route_makes_a_500() {
             _ => (made.task, task_body(made.server, made.destination)),
         };
         let path = row.path.replace("{id}", &id.to_string());
-        for field in FIELDS {
+        for field in fields(&row.path) {
             for value in &values {
                 let mut body = base.clone();
-                body[field] = value.clone();
+                body[*field] = value.clone();
                 let answer = app.call(&ann.token, &row.method, &path, body).await;
                 let text = String::from_utf8_lossy(&answer.bytes);
                 assert!(answer.status.as_u16() < 500, "{} {path} {field}={value:.60}: {text}", row.method);
@@ -72,8 +161,22 @@ async fn nested_fields_are_judged_too() {
     let made = app.definitions(&ann).await;
     let path = format!("/api/backup-tasks/{}", made.task);
     for outer in ["source", "encryption"] {
-        for inner in ["paths", "excludes", "one_file_system", "sparse", "engine", "host", "port", "username", "password",
-                      "databases", "excluded_tables", "excluded_table_data", "mode", "recipients"] {
+        for inner in [
+            "paths",
+            "excludes",
+            "one_file_system",
+            "sparse",
+            "engine",
+            "host",
+            "port",
+            "username",
+            "password",
+            "databases",
+            "excluded_tables",
+            "excluded_table_data",
+            "mode",
+            "recipients",
+        ] {
             for value in hostile() {
                 let answer = app.call(&ann.token, "PUT", &path, json!({outer: {inner: value}, "type": "files"})).await;
                 assert!(answer.status.as_u16() < 500, "{outer}.{inner}: {}", String::from_utf8_lossy(&answer.bytes));

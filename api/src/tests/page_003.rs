@@ -87,7 +87,10 @@ async fn servers_destinations_and_the_user_have_the_peers_shapes() {
     assert_json_snapshot!("destination_s3", app.expect(&ann, ("POST", "/api/backup-destinations"), s3, 201).await);
     let custom = json!({"label": "c", "type": "custom_s3", "s3_access_key": "AK", "s3_secret_key": "SK",
                         "s3_bucket_name": "bk", "custom_s3_endpoint": "https://minio.example:9000", "path_style_endpoint": "1"});
-    assert_json_snapshot!("destination_custom", app.expect(&ann, ("POST", "/api/backup-destinations"), custom, 201).await);
+    assert_json_snapshot!(
+        "destination_custom",
+        app.expect(&ann, ("POST", "/api/backup-destinations"), custom, 201).await
+    );
     let user = app.expect(&ann, ("GET", "/api/user"), Value::Null, 200).await;
     assert_json_snapshot!("user", user, {".data.timestamps.account_created" => "[time]"});
     let key = app.expect(&ann, ("GET", "/api/ssh-key"), Value::Null, 200).await;
@@ -113,8 +116,15 @@ async fn a_list_pages_as_the_peers_does() {
     assert_eq!(newest["data"][0]["label"], "c");
     let found = app.expect(&ann, ("GET", "/api/backup-destinations?search=%25"), Value::Null, 200).await;
     assert_eq!(found["meta"]["total"], 1, "a percent sign is a character, not a pattern");
-    for (query, per_page) in [("per_page=0", 15), ("per_page=-5", 15), ("per_page=x", 15), ("per_page=100000", 100),
-                              ("per_page[]=3", 15), ("page=99999999999999999999", 15), ("page=9223372036854775807", 15)] {
+    for (query, per_page) in [
+        ("per_page=0", 15),
+        ("per_page=-5", 15),
+        ("per_page=x", 15),
+        ("per_page=100000", 100),
+        ("per_page[]=3", 15),
+        ("page=99999999999999999999", 15),
+        ("page=9223372036854775807", 15),
+    ] {
         let list = app.expect(&ann, ("GET", &format!("/api/backup-destinations?{query}")), Value::Null, 200).await;
         assert_eq!(list["meta"]["per_page"], per_page, "{query}");
     }
@@ -171,11 +181,17 @@ async fn the_long_form_of_a_source_round_trips() {
 async fn the_person_can_change_themselves_within_bounds() {
     let app = App::start().await;
     let ann = app.person("ann@example.com", Abilities::All).await;
-    let user = app.expect(&ann, ("PATCH", "/api/user"), json!({"timezone": "Europe/Berlin", "language": "de"}), 200).await;
+    let user =
+        app.expect(&ann, ("PATCH", "/api/user"), json!({"timezone": "Europe/Berlin", "language": "de"}), 200).await;
     assert_eq!(user["data"]["account_settings"]["timezone"], "Europe/Berlin");
     assert_eq!(user["data"]["personal_info"]["name"], "Ann Mary Lee");
-    for bad in [json!({"timezone": "Mars/Base"}), json!({"language": "xx"}), json!({"name": ""}),
-                json!({"email": "new@example.com"}), json!({"is_admin": true})] {
+    for bad in [
+        json!({"timezone": "Mars/Base"}),
+        json!({"language": "xx"}),
+        json!({"name": ""}),
+        json!({"email": "new@example.com"}),
+        json!({"is_admin": true}),
+    ] {
         app.expect(&ann, ("PATCH", "/api/user"), bad, 422).await;
     }
 }

@@ -39,7 +39,8 @@ async fn of_two_starts_at_once_one_wins_and_none_fails() {
     let made = app.definitions(&ann).await;
     let run = format!("/api/backup-tasks/{}/run", made.task);
     let calls = (0..6).map(|_| app.call(&ann.token, "POST", &run, Value::Null));
-    let mut statuses: Vec<u16> = futures_util::future::join_all(calls).await.iter().map(|a| a.status.as_u16()).collect();
+    let mut statuses: Vec<u16> =
+        futures_util::future::join_all(calls).await.iter().map(|a| a.status.as_u16()).collect();
     statuses.sort_unstable();
     assert_eq!(statuses, [202, 409, 409, 409, 409, 409]);
 }
@@ -109,7 +110,8 @@ async fn a_log_is_read_from_any_line_on() {
     let ann = app.person("ann@example.com", Abilities::All).await;
     let made = app.definitions(&ann).await;
     let (run, _) = app.backup(&ann, &made).await;
-    let part = app.expect(&ann, ("GET", &format!("/api/backup-runs/{run}/log?offset=1&limit=1")), Value::Null, 200).await;
+    let part =
+        app.expect(&ann, ("GET", &format!("/api/backup-runs/{run}/log?offset=1&limit=1")), Value::Null, 200).await;
     assert_eq!(part["data"]["lines"][0]["content"], "line 2");
     assert_eq!((&part["data"]["next_offset"], &part["data"]["has_more"]), (&json!(2), &json!(true)));
     let rest = app.expect(&ann, ("GET", &format!("/api/backup-runs/{run}/log?offset=2")), Value::Null, 200).await;
@@ -122,8 +124,14 @@ async fn runs_and_backups_can_be_filtered() {
     let ann = app.person("ann@example.com", Abilities::All).await;
     let made = app.definitions(&ann).await;
     app.backup(&ann, &made).await;
-    for (query, total) in [("filter[status]=succeeded", 1), ("filter[status]=failed", 0), ("filter[trigger]=manual", 1),
-                           ("since=2024-08-07T00:00:00Z", 1), ("since=2124-08-07T00:00:00Z", 0), ("filter[backup_task_id]=x", 0)] {
+    for (query, total) in [
+        ("filter[status]=succeeded", 1),
+        ("filter[status]=failed", 0),
+        ("filter[trigger]=manual", 1),
+        ("since=2024-08-07T00:00:00Z", 1),
+        ("since=2124-08-07T00:00:00Z", 0),
+        ("filter[backup_task_id]=x", 0),
+    ] {
         let list = app.expect(&ann, ("GET", &format!("/api/backup-runs?{query}")), Value::Null, 200).await;
         assert_eq!(list["meta"]["total"], total, "{query}");
     }
@@ -142,7 +150,8 @@ async fn a_restore_is_checked_queued_and_shown() {
     let target = json!({"remote_server_id": made.server, "path": "/new//place/"});
     let refused = app.expect(&ann, ("POST", &path), json!({"target": target, "existing": "overwrite"}), 422).await;
     assert!(refused["errors"]["confirm"].is_array(), "{refused}");
-    let body = json!({"target": target, "existing": "overwrite", "confirm": "10.0.0.1:/new/place", "paths": ["/home/x"]});
+    let body =
+        json!({"target": target, "existing": "overwrite", "confirm": "10.0.0.1:/new/place", "paths": ["/home/x"]});
     let started = app.expect(&ann, ("POST", &path), body, 202).await;
     let id = started["data"]["id"].as_i64().unwrap();
     let shown = app.expect(&ann, ("GET", &format!("/api/restores/{id}")), Value::Null, 200).await;

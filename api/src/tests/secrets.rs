@@ -23,12 +23,11 @@ async fn what_was_sealed_opens_for_its_row_and_is_never_shown() {
         sqlx::query_as("SELECT seal_id, sealed_password FROM remote_servers").fetch_one(&pool).await.unwrap();
     let place = SealContext::new(ann.team_id, SealedColumn::ServerPassword, seal_id);
     assert_eq!(app.opener.open_text(&place, &sealed).unwrap().expose_secret(), " CANARY-ssh ");
-    let dump: Vec<String> = sqlx::query_scalar(
-        "SELECT t::text FROM remote_servers t UNION ALL SELECT t::text FROM audit_events t",
-    )
-    .fetch_all(&pool)
-    .await
-    .unwrap();
+    let dump: Vec<String> =
+        sqlx::query_scalar("SELECT t::text FROM remote_servers t UNION ALL SELECT t::text FROM audit_events t")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
     assert!(!dump.join("\n").contains("CANARY"));
 }
 
@@ -42,7 +41,10 @@ async fn another_peer_needs_every_secret_again_and_loses_the_pin() {
     let path = format!("/api/remote-servers/{id}");
     for change in [json!({"ip_address": "evil.example"}), json!({"port": 2222}), json!({"username": "other"})] {
         let refused = app.expect(&ann, ("PUT", &path), change.clone(), 422).await;
-        assert!(refused["errors"]["password"].is_array() && refused["errors"]["database_password"].is_array(), "{refused}");
+        assert!(
+            refused["errors"]["password"].is_array() && refused["errors"]["database_password"].is_array(),
+            "{refused}"
+        );
     }
     let unchanged = app.expect(&ann, ("PUT", &path), json!({"label": "t", "ip_address": "H.example."}), 200).await;
     assert!(unchanged["data"]["host_key"].is_object(), "the same host in another spelling keeps its pin");
@@ -61,8 +63,11 @@ async fn keys_of_an_object_store_do_not_follow_its_endpoint() {
     let made = app.call(&ann.token, "POST", "/api/backup-destinations", body).await;
     assert!(!String::from_utf8_lossy(&made.bytes).contains("CANARY"));
     let path = format!("/api/backup-destinations/{}", made.json()["data"]["id"]);
-    for change in [json!({"custom_s3_endpoint": "https://evil.example"}), json!({"s3_bucket_name": "other"}),
-                   json!({"type": "s3", "custom_s3_region": "eu-west-1"})] {
+    for change in [
+        json!({"custom_s3_endpoint": "https://evil.example"}),
+        json!({"s3_bucket_name": "other"}),
+        json!({"type": "s3", "custom_s3_region": "eu-west-1"}),
+    ] {
         let refused = app.expect(&ann, ("PUT", &path), change, 422).await;
         assert!(refused["errors"]["s3_secret_key"].is_array(), "{refused}");
     }
@@ -82,7 +87,10 @@ async fn a_tasks_own_passwords_do_not_follow_it_to_another_server() {
     let task = app.expect(&ann, ("PUT", &path), secrets, 200).await;
     assert_eq!(task["data"]["source"]["has_password"], true);
     let moved = app.expect(&ann, ("PUT", &path), json!({"remote_server_id": other}), 422).await;
-    assert!(moved["errors"]["isolated_password"].is_array() && moved["errors"]["source.password"].is_array(), "{moved}");
+    assert!(
+        moved["errors"]["isolated_password"].is_array() && moved["errors"]["source.password"].is_array(),
+        "{moved}"
+    );
     let peer = app.expect(&ann, ("PUT", &path), json!({"source": {"host": "evil"}}), 422).await;
     assert!(peer["errors"]["source.password"].is_array(), "{peer}");
     app.expect(&ann, ("PUT", &path), json!({"isolated_username": "root"}), 422).await;
@@ -109,11 +117,17 @@ async fn encryption_modes_fit_together() {
         app.expect(&ann, ("PUT", &path), bad, 422).await;
     }
     let task = app.expect(&ann, ("PUT", &path), json!({"encryption_password": "long enough for anybody"}), 200).await;
-    assert_eq!((&task["data"]["has_encryption_password"], &task["data"]["encryption"]["mode"]), (&json!(true), &json!("password")));
+    assert_eq!(
+        (&task["data"]["has_encryption_password"], &task["data"]["encryption"]["mode"]),
+        (&json!(true), &json!("password"))
+    );
     let same = app.expect(&ann, ("PUT", &path), json!({}), 200).await;
     assert_eq!(same["data"]["has_encryption_password"], true);
     let cleared = app.expect(&ann, ("PUT", &path), json!({"encryption_password": null}), 200).await;
-    assert_eq!((&cleared["data"]["has_encryption_password"], &cleared["data"]["encryption"]["mode"]), (&json!(false), &json!("managed")));
+    assert_eq!(
+        (&cleared["data"]["has_encryption_password"], &cleared["data"]["encryption"]["mode"]),
+        (&json!(false), &json!("managed"))
+    );
 }
 
 #[tokio::test]
@@ -132,7 +146,10 @@ async fn a_host_key_is_pinned_only_by_the_fingerprint_that_was_compared() {
     let other = app.expect(&ann, ("POST", &accept), json!({"fingerprint": "SHA256:other"}), 409).await;
     assert_eq!(other["code"], "other_host_key");
     let pinned = app.expect(&ann, ("POST", &accept), good.clone(), 200).await;
-    assert_eq!(pinned["data"], json!({"pinned": {"type": "ssh-ed25519", "fingerprint": good["fingerprint"]}, "pending": null}));
+    assert_eq!(
+        pinned["data"],
+        json!({"pinned": {"type": "ssh-ed25519", "fingerprint": good["fingerprint"]}, "pending": null})
+    );
 }
 
 #[tokio::test]

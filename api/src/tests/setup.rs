@@ -3,16 +3,14 @@
 use crate::testing::App;
 use axum::body::Body;
 use axum::http::Request;
-use holdfast_vault::token::PlainToken;
-use holdfast_domain::ids::TokenId;
+use holdfast_vault::ticket::SetupSecret;
 use rand::{SeedableRng, rngs::StdRng};
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 async fn link(app: &App) -> String {
-    let token = PlainToken::generate(&mut StdRng::seed_from_u64(11));
-    assert!(app.store.issue_setup_link(token.hash().as_bytes()).await.unwrap());
-    token.to_wire(TokenId(0)).expose_secret().split_once('|').unwrap().1.to_owned()
+    let secret = SetupSecret::generate(&mut StdRng::seed_from_u64(11));
+    assert!(app.store.issue_setup_link(secret.hash().as_bytes()).await.unwrap());
+    secret.expose().to_owned()
 }
 
 fn body(token: &str) -> Value {
@@ -23,7 +21,8 @@ fn body(token: &str) -> Value {
 async fn the_secret_makes_one_person_whose_token_works() {
     let app = App::start().await;
     let token = link(&app).await;
-    let wrong = app.call("", "POST", "/api/auth/setup", body("hf_000000000000000000000000000000000000000000000000")).await;
+    let wrong =
+        app.call("", "POST", "/api/auth/setup", body("hfs_000000000000000000000000000000000000000000000000")).await;
     let none = app.call("", "POST", "/api/auth/setup", json!({})).await;
     assert_eq!((wrong.status.as_u16(), none.status.as_u16()), (404, 404));
     assert_eq!(wrong.bytes, none.bytes);
@@ -51,7 +50,7 @@ async fn the_form_works_without_script_and_tells_nothing_without_the_secret() {
     let token = link(&app).await;
     let closed = app.call("", "GET", "/setup", Value::Null).await;
     assert_eq!(closed.status, 404);
-    assert_eq!(closed.bytes, app.call("", "GET", "/setup?token=hf_00", Value::Null).await.bytes);
+    assert_eq!(closed.bytes, app.call("", "GET", "/setup?token=hfs_00", Value::Null).await.bytes);
     let form = app.call("", "GET", &format!("/setup?token={token}"), Value::Null).await;
     assert_eq!(form.status, 200);
     let policy = form.headers["content-security-policy"].to_str().unwrap();

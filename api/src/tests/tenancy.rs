@@ -123,7 +123,12 @@ async fn a_foreign_id_in_a_body_is_an_absent_one() {
         ("POST", "/api/backup-tasks", two.anns.destination, Box::new(|id| task_body(two.bobs.server, id))),
         ("PUT", &task, two.anns.server, Box::new(|id| json!({"remote_server_id": id}))),
         ("PUT", &task, two.anns.destination, Box::new(|id| json!({"backup_destination_id": id}))),
-        ("PUT", &task, two.anns.destination, Box::new(|id| json!({"backup_destination_ids": [two.bobs.destination, id]}))),
+        (
+            "PUT",
+            &task,
+            two.anns.destination,
+            Box::new(|id| json!({"backup_destination_ids": [two.bobs.destination, id]})),
+        ),
         ("POST", &run, two.anns.destination, Box::new(|id| json!({"backup_destination_ids": [id]}))),
         ("POST", &restore, two.anns.server, Box::new(target)),
         ("POST", &restore, anns_copy, Box::new(copy)),

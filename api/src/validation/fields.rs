@@ -376,7 +376,7 @@ fn integer(value: &Value) -> Option<i64> {
         Value::Number(n) => n.as_i64().or_else(|| {
             let float = n.as_f64()?;
             // Beyond 2^53 a float is no exact integer.
-            (float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0).then(|| float as i64)
+            (float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0).then_some(float as i64)
         }),
         Value::String(text) => {
             let text = text.trim();

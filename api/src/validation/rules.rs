@@ -69,10 +69,10 @@ pub fn table_name(raw: &str) -> Result<String, &'static str> {
 fn identifier(raw: &str, max_chars: usize) -> Result<String, &'static str> {
     let name = raw.trim();
     let is_bad = |c: char| c.is_control() || matches!(c, '=' | '/' | '\\' | ':' | ';' | '\'' | '"' | '`' | ',');
-    let fits = !name.is_empty() && name.chars().count() <= max_chars && !name.starts_with('-') && !name.contains(is_bad);
-    fits.then(|| name.to_owned()).ok_or(
-        "it must be a plain name: no leading dash and none of = / \\ : ; ' \" ` and comma, of a bounded length",
-    )
+    let fits =
+        !name.is_empty() && name.chars().count() <= max_chars && !name.starts_with('-') && !name.contains(is_bad);
+    fits.then(|| name.to_owned())
+        .ok_or("it must be a plain name: no leading dash and none of = / \\ : ; ' \" ` and comma, of a bounded length")
 }
 
 #[cfg(test)]
@@ -83,7 +83,9 @@ mod tests {
     fn age_recipients_are_checked_to_their_last_character() {
         let good = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
         assert_eq!(age_recipient(good).as_deref(), Ok(good));
-        for bad in [&good[..61], &good.replace('q', "z"), &good.to_uppercase(), "age1", "ssh-ed25519 AAAA", "AGE-SECRET-KEY-1"] {
+        for bad in
+            [&good[..61], &good.replace('q', "z"), &good.to_uppercase(), "age1", "ssh-ed25519 AAAA", "AGE-SECRET-KEY-1"]
+        {
             assert!(age_recipient(bad).is_err(), "{bad}");
         }
     }

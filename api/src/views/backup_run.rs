@@ -93,11 +93,7 @@ struct DestinationProgressView {
 
 impl From<DestinationProgress> for DestinationProgressView {
     fn from(from: DestinationProgress) -> Self {
-        Self {
-            backup_destination_id: from.backup_destination_id,
-            stored_size: from.stored_size,
-            state: from.state,
-        }
+        Self { backup_destination_id: from.backup_destination_id, stored_size: from.stored_size, state: from.state }
     }
 }
 

@@ -5,7 +5,9 @@ use crate::{Access, Store, StoreError, TeamTx};
 use holdfast_domain::ids::{TeamId, TokenId, UserId};
 use holdfast_domain::{Abilities, Actor};
 use holdfast_entity::vault_keys;
-use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryOrder, Statement, TransactionTrait, Value};
+use sea_orm::{
+    ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryOrder, Statement, TransactionTrait, Value,
+};
 use uuid::Uuid;
 
 /// A person and their personal team, to be made in one transaction.
@@ -90,10 +92,8 @@ impl Store {
     pub async fn find_token(&self, secret_hash: &[u8]) -> Result<Option<Access>, StoreError> {
         let statement = call("SELECT * FROM find_token($1)", [secret_hash.to_vec().into()]);
         let Some(row) = TokenRow::find_by_statement(statement).one(self.db()).await? else { return Ok(None) };
-        let abilities = Abilities::parse(row.abilities.iter().map(String::as_str)).map_err(|e| StoreError::Inconsistent {
-            table: "tokens",
-            id: row.token_id.to_string(),
-            problem: e.to_string(),
+        let abilities = Abilities::parse(row.abilities.iter().map(String::as_str)).map_err(|e| {
+            StoreError::Inconsistent { table: "tokens", id: row.token_id.to_string(), problem: e.to_string() }
         })?;
         let actor = Actor::Token { token_id: TokenId(row.token_id), user_id: UserId(row.user_id) };
         Ok(Some(Access::new(actor, TeamId(row.team_id), abilities)))

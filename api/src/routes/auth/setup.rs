@@ -156,7 +156,11 @@ fn key_row(key: team_keys::NewTeamKey) -> NewKeyRow {
     }
 }
 
-async fn first_token(tx: &TeamTx, user_id: holdfast_domain::ids::UserId, token: &PlainToken) -> Result<TokenId, Problem> {
+async fn first_token(
+    tx: &TeamTx,
+    user_id: holdfast_domain::ids::UserId,
+    token: &PlainToken,
+) -> Result<TokenId, Problem> {
     let new = NewToken {
         user_id,
         name: "Setup".to_owned(),

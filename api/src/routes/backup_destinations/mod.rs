@@ -90,7 +90,9 @@ impl Body {
 fn required_fields(kind: &str) -> &'static [&'static str] {
     match kind {
         "s3" => &["s3_access_key", "s3_secret_key", "s3_bucket_name", "custom_s3_region", "path_style_endpoint"],
-        "custom_s3" => &["s3_access_key", "s3_secret_key", "s3_bucket_name", "custom_s3_endpoint", "path_style_endpoint"],
+        "custom_s3" => {
+            &["s3_access_key", "s3_secret_key", "s3_bucket_name", "custom_s3_endpoint", "path_style_endpoint"]
+        }
         "digitalocean_spaces" => &["s3_access_key", "s3_secret_key", "s3_bucket_name", "custom_s3_region"],
         _ => &[],
     }
@@ -145,8 +147,20 @@ mod tests {
     fn an_endpoint_is_a_host_and_nothing_else() {
         assert_eq!(endpoint("minio.example:9000").as_deref(), Ok("https://minio.example:9000"));
         assert_eq!(endpoint(" http://10.0.0.5/ ").as_deref(), Ok("http://10.0.0.5"));
-        for bad in ["https://user:pw@h", "ftp://h", "https://h/path", "https://127.1", "https://0x7f.1", "gopher://127.0.0.1",
-                    "https://h:0", "https://h:x", "https://h?x=y", "https://①②⑦.⓪.⓪.①", "", "https://"] {
+        for bad in [
+            "https://user:pw@h",
+            "ftp://h",
+            "https://h/path",
+            "https://127.1",
+            "https://0x7f.1",
+            "gopher://127.0.0.1",
+            "https://h:0",
+            "https://h:x",
+            "https://h?x=y",
+            "https://①②⑦.⓪.⓪.①",
+            "",
+            "https://",
+        ] {
             assert!(endpoint(bad).is_err(), "{bad}");
         }
     }

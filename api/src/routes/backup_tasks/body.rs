@@ -71,9 +71,19 @@ pub(crate) struct Sent(BTreeSet<&'static str>);
 
 /// Fields whose absence differs from null.
 const CLEARABLE: [&str; 13] = [
-    "description", "source_path", "database_name", "appended_file_name", "store_path", "excluded_database_tables",
-    "isolated_username", "isolated_password", "encryption_password", "time_to_run_at", "custom_cron_expression",
-    "timezone", "weekday",
+    "description",
+    "source_path",
+    "database_name",
+    "appended_file_name",
+    "store_path",
+    "excluded_database_tables",
+    "isolated_username",
+    "isolated_password",
+    "encryption_password",
+    "time_to_run_at",
+    "custom_cron_expression",
+    "timezone",
+    "weekday",
 ];
 
 impl Sent {
@@ -112,9 +122,8 @@ impl Body {
             backup_destination_id: fields.integer("backup_destination_id", destination_presence(fields)),
             label: fields.string("label", Presence::Required),
             description: fields.text("description", Presence::Optional),
-            source_path: fields.parsed("source_path", Presence::Optional, |raw| {
-                holdfast_domain::paths::absolute(raw.trim())
-            }),
+            source_path: fields
+                .parsed("source_path", Presence::Optional, |raw| holdfast_domain::paths::absolute(raw.trim())),
             frequency: fields.one_of("frequency", Presence::Required, &FREQUENCIES),
             maximum_backups_to_keep: fields.integer("maximum_backups_to_keep", Presence::Required),
             kind: fields.one_of("type", Presence::Required, &TYPES),
@@ -187,7 +196,8 @@ impl EncryptionBody {
         let has_recipients = body.recipients.as_ref().is_some_and(|list| !list.is_empty());
         match body.mode.as_deref() {
             Some("recipients") if !has_recipients && !fields.failed("recipients") => {
-                fields.fail("recipients", texts::required_when("encryption.recipients", "encryption.mode", "recipients"));
+                fields
+                    .fail("recipients", texts::required_when("encryption.recipients", "encryption.mode", "recipients"));
             }
             Some("password" | "none") if has_recipients => {
                 fields.fail_invalid("recipients", &"recipients go with the modes managed and recipients only");

@@ -24,9 +24,11 @@ pub async fn show_latest_log(
 ) -> Result<Json<Data<LogView>>, Problem> {
     let tx = state.store().for_team(&auth.access).await?;
     find(&tx, id).await?;
-    let run = tx.backup_runs().latest_of(id).await?.ok_or_else(|| {
-        Problem::new(StatusCode::NOT_FOUND, "no_logs", "No logs found for this backup task.")
-    })?;
+    let run = tx
+        .backup_runs()
+        .latest_of(id)
+        .await?
+        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no_logs", "No logs found for this backup task."))?;
     let log = tx.backup_runs().log(BackupRunId(run.id), 0, LINES_MAX).await?;
     Ok(data(LogView::of(run, &log.lines)))
 }

@@ -84,7 +84,8 @@ impl Timing {
             Err(problem @ ScheduleProblem::Cron(_)) => (cron, texts::invalid(cron, &problem)),
             Err(problem) => (time, texts::invalid(time, &problem)),
         };
-        if !fields.failed(field) && !(field == cron && fields.failed(time)) {
+        let is_told = fields.failed(field) || (field == cron && fields.failed(time));
+        if !is_told {
             fields.fail(field, sentence);
         }
         None
@@ -252,7 +253,10 @@ pub(super) fn refuse_strangers(
     }
     let before = serde_json::from_value::<SourceSpec>(row.source.clone()).ok();
     let has_new = body.source.as_ref().is_some_and(|source| source.password.is_some() || source.clears_password);
-    if row.sealed_source_password.is_some() && !has_new && (is_other_server || peer(before.as_ref()) != peer(new_source)) {
+    if row.sealed_source_password.is_some()
+        && !has_new
+        && (is_other_server || peer(before.as_ref()) != peer(new_source))
+    {
         let text = "The source.password field must be entered again when server, engine, host, port or user change.";
         fields.fail("source.password", text);
     }

@@ -9,7 +9,12 @@ use holdfast_store::TeamTx;
 ///
 /// # Errors
 /// As said, or the database failed.
-pub(super) async fn check(tx: &TeamTx, server: Option<i64>, destinations: Option<&[i64]>, is_list: bool) -> Result<(), Problem> {
+pub(super) async fn check(
+    tx: &TeamTx,
+    server: Option<i64>,
+    destinations: Option<&[i64]>,
+    is_list: bool,
+) -> Result<(), Problem> {
     let mut errors = FieldErrors::default();
     if let Some(id) = server
         && !has_server(tx, id).await?

@@ -51,7 +51,12 @@ impl SourceBody {
             password: fields.secret("password", Presence::Optional, false),
             databases: databases(fields),
             excluded_tables: fields.strings("excluded_tables", Presence::Optional, NAMES_MAX, rules::table_name),
-            excluded_table_data: fields.strings("excluded_table_data", Presence::Optional, NAMES_MAX, rules::table_name),
+            excluded_table_data: fields.strings(
+                "excluded_table_data",
+                Presence::Optional,
+                NAMES_MAX,
+                rules::table_name,
+            ),
             clears_password: fields.sent("password") && !fields.filled("password"),
         };
         if body.port.is_some_and(|port| !(1..=65_535).contains(&port)) {

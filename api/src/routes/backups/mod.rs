@@ -27,10 +27,9 @@ fn pick_stream(parts: &BackupParts, name: Option<String>) -> Result<Option<Strin
     match name {
         Some(name) if parts.streams.iter().any(|stream| stream.name == name) => Ok(Some(name)),
         Some(_) => Err(Problem::field("stream", "The selected stream is invalid.")),
-        None if parts.streams.len() > 1 => Err(Problem::field(
-            "stream",
-            "The stream field is required when the backup has several streams.",
-        )),
+        None if parts.streams.len() > 1 => {
+            Err(Problem::field("stream", "The stream field is required when the backup has several streams."))
+        }
         None => Ok(None),
     }
 }

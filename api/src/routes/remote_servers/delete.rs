@@ -35,7 +35,9 @@ pub async fn delete_remote_server(
     row.sealed_private_key = None;
     row.sealed_database_password = None;
     tx.remote_servers().save(row).await?;
-    tx.audit_events().record("remote_server.delete", &format!("remote_servers:{id}"), json!({"tasks": deleted})).await?;
+    tx.audit_events()
+        .record("remote_server.delete", &format!("remote_servers:{id}"), json!({"tasks": deleted}))
+        .await?;
     tx.commit().await?;
     Ok(Json(Message { message: "Remote server successfully deleted".to_owned() }))
 }

@@ -24,7 +24,8 @@ pub(super) struct Typed {
 /// The form, with what was wrong with it.
 pub(super) fn form(status: StatusCode, token: &str, typed: &Typed, errors: &[String]) -> Response {
     let items: String = errors.iter().map(|error| format!("<li>{}</li>", escaped(error))).collect();
-    let errors = if items.is_empty() { String::new() } else { format!("<ul class=\"errors\" role=\"alert\">{items}</ul>") };
+    let errors =
+        if items.is_empty() { String::new() } else { format!("<ul class=\"errors\" role=\"alert\">{items}</ul>") };
     let body = format!(
         "<h1>Set up Holdfast</h1><p>This makes the first person of this installation. The link works once.</p>{errors}\
          <form method=\"post\" action=\"/setup\"><input type=\"hidden\" name=\"token\" value=\"{token}\">\

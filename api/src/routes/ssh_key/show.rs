@@ -30,8 +30,5 @@ pub async fn show_ssh_key(
         Problem::new(StatusCode::NOT_FOUND, "no_ssh_key", "This team has no SSH key; the operator must make one.")
     })?;
     let public = key.public.trim();
-    Ok(Json(SshKeyView {
-        public_key: format!("{public}\n"),
-        authorized_keys_line: format!("restrict {public}"),
-    }))
+    Ok(Json(SshKeyView { public_key: format!("{public}\n"), authorized_keys_line: format!("restrict {public}") }))
 }

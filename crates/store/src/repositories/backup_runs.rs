@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupRunId, BackupTaskId, UserId};
 use holdfast_entity::{backup_run_lines, backup_runs as table};
 use sea_orm::sea_query::{CaseStatement, Expr};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
 
 /// States in which a run can still change.
 pub const UNFINISHED: [&str; 3] = ["queued", "running", "verifying"];
@@ -142,7 +145,11 @@ impl BackupRuns<'_> {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn request_cancel(&self, id: BackupRunId, now: DateTime<Utc>) -> Result<Option<table::Model>, StoreError> {
+    pub async fn request_cancel(
+        &self,
+        id: BackupRunId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<table::Model>, StoreError> {
         let queued = || Expr::col(table::Column::Status).eq("queued");
         let at_once = |then: Expr, column: table::Column| {
             Expr::Case(Box::new(CaseStatement::new().case(queued(), then).finally(Expr::col(column))))

@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{RemoteServerId, UserId};
 use holdfast_entity::{backup_tasks, remote_servers as table};
 use sea_orm::sea_query::extension::postgres::PgExpr;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QuerySelect};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QuerySelect,
+};
 use uuid::Uuid;
 
 handle! {
