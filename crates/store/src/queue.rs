@@ -85,6 +85,15 @@ pub async fn nudge(tx: &TeamTx, job: Job, bucket: i64) -> Result<(), StoreError>
     insert(tx, job, Delivery { delay_secs: 0.0, nudge: Some(bucket) }).await
 }
 
+/// Enqueues an attempt that was claimed with `epoch` and given back, to be delivered `delay_secs` from now. Its first job
+/// is still unacknowledged on the queue; the epoch tells the two apart.
+///
+/// # Errors
+/// The database failed.
+pub async fn hand_over(tx: &TeamTx, job: Job, epoch: i32, delay_secs: f64) -> Result<(), StoreError> {
+    insert(tx, job, Delivery { delay_secs, nudge: Some(i64::from(epoch)) }).await
+}
+
 async fn insert(tx: &TeamTx, job: Job, delivery: Delivery) -> Result<(), StoreError> {
     let (queue, id, attempt, payload) = parts(job);
     let mut key = format!("{id}:{attempt}");

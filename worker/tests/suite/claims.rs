@@ -38,7 +38,7 @@ async fn a_worker_of_an_older_epoch_changes_nothing() {
     assert!(!stale.progress(&Default::default()).await.unwrap());
     assert!(!stale.end(RunStatus::Failed, &ending).await.unwrap());
     assert!(!stale.retry_later(&ending, 0.0).await.unwrap());
-    assert!(!stale.hand_back().await.unwrap());
+    assert!(!stale.hand_back(0.0).await.unwrap());
     let place = holdfast_domain::ids::BackupDestinationId(world.destination_id);
     assert_eq!(stale.note_object(place, "x").await.unwrap(), None);
     tx.append_run_lines(run, old.epoch, &["late".to_owned()]).await.unwrap();

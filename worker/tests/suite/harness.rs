@@ -237,8 +237,12 @@ impl World {
     }
 
     pub fn context_with(&self, faults: FaultPoints, more: &[(&str, &str)]) -> Arc<WorkerContext> {
+        Arc::new(WorkerContext::new(self.parts(faults, more)).unwrap())
+    }
+
+    fn parts(&self, faults: FaultPoints, more: &[(&str, &str)]) -> WorkerParts {
         let config = config(more);
-        let parts = WorkerParts {
+        WorkerParts {
             store: self.store.clone(),
             opener: Opener::from_kek(&self.kek),
             egress: holdfast_worker::start::egress(&config),
@@ -249,8 +253,11 @@ impl World {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             faults,
-        };
-        Arc::new(WorkerContext::new(parts).unwrap())
+        }
+    }
+
+    pub fn context_without_root(&self, faults: FaultPoints) -> Arc<WorkerContext> {
+        Arc::new(WorkerContext::new(WorkerParts { local_root: None, ..self.parts(faults, &[]) }).unwrap())
     }
 
     /// A whole worker: queue, loops, data plane.
@@ -314,7 +321,7 @@ impl World {
         assert_eq!(stored.len(), recorded.len(), "{stored:#?}\n{recorded:#?}");
         self.eventually("no process is left on the server", async || self.login.processes().unwrap().is_empty()).await;
         let held = self.count(
-            "SELECT count(*) FROM backup_runs WHERE team_id = $1 AND (lease_until IS NOT NULL OR owner IS NOT NULL)",
+            "SELECT count(*) FROM backup_runs WHERE team_id = $1 AND lease_until IS NOT NULL",
             self.team_id,
         );
         assert_eq!(held.await, 0, "a lease is held");

@@ -80,7 +80,7 @@ impl RunExecution<'_> {
         success: &RunSuccess<'_>,
     ) -> Result<Option<rows::backup_runs::Model>, StoreError> {
         let sql = "UPDATE backup_runs SET status = $3, step = $4, progress = $5, transfer_ms = $6, warnings = $7,
-                          warning_count = $8, completed_at = now(), owner = NULL, lease_until = NULL,
+                          warning_count = $8, completed_at = now(), lease_until = NULL,
                           error_code = NULL, error_message = NULL
                    WHERE id = $1 AND epoch = $2 AND status = 'verifying'";
         let values = [

@@ -114,27 +114,26 @@ impl RunExecution<'_> {
         Ok(true)
     }
 
-    /// Gives the run back unharmed, for another worker to take at once: the attempt is not counted. For a worker that
-    /// shuts down. `false`: the lease is lost, or somebody asked for the end meanwhile.
+    /// Gives the run back unharmed, for another worker to take in `delay_secs`: the attempt is not counted. For a worker
+    /// that shuts down, or does not hold the store. `false`: the lease is lost, or somebody asked for the end meanwhile.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn hand_back(&self) -> Result<bool, StoreError> {
+    pub async fn hand_back(&self, delay_secs: f64) -> Result<bool, StoreError> {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             "UPDATE backup_runs SET status = 'queued', owner = NULL, lease_until = NULL, progress = '{}',
-                    attempts = greatest(attempts - 1, 0), not_before = now()
+                    attempts = greatest(attempts - 1, 0), not_before = now() + make_interval(secs => $3)
              WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying') AND cancel_requested_at IS NULL
              RETURNING attempts",
-            [self.id.0.into(), self.epoch.into()],
+            [self.id.0.into(), self.epoch.into(), delay_secs.into()],
         );
         let Some(row) = self.tx.conn().query_one_raw(statement).await? else {
             return Ok(false);
         };
         let attempts: i32 = row.try_get("", "attempts")?;
         self.end_attempt("abandoned", None).await?;
-        // The first job of this attempt is still unacknowledged in the queue library: the epoch tells the keys apart.
-        queue::nudge(self.tx, Job::ExecuteRun(self.id, attempts + 1), i64::from(self.epoch)).await?;
+        queue::hand_over(self.tx, Job::ExecuteRun(self.id, attempts + 1), self.epoch, delay_secs).await?;
         Ok(true)
     }
 
@@ -144,7 +143,7 @@ impl RunExecution<'_> {
     /// The database failed.
     pub async fn end(&self, status: RunStatus, ending: &RunEnding<'_>) -> Result<bool, StoreError> {
         let sql = "UPDATE backup_runs SET status = $3, step = $4, error_code = $5, error_message = $6, progress = $7,
-                          process_terminated = $8, completed_at = now(), owner = NULL, lease_until = NULL
+                          process_terminated = $8, completed_at = now(), lease_until = NULL
                    WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying')";
         let values = [
             self.id.0.into(),
@@ -171,7 +170,7 @@ impl RunExecution<'_> {
     /// The database failed.
     pub async fn end_stray(&self, status: RunStatus, failure: &Failure) -> Result<bool, StoreError> {
         let sql = "UPDATE backup_runs SET status = $3, error_code = $4, error_message = $5, completed_at = now(),
-                          owner = NULL, lease_until = NULL
+                          lease_until = NULL
                    WHERE id = $1 AND epoch = $2
                      AND (status = 'queued' OR (status IN ('running', 'verifying') AND lease_until < now()))";
         let values = [

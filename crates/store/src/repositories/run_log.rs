@@ -3,7 +3,7 @@
 use crate::{StoreError, TeamTx};
 use holdfast_domain::ids::BackupRunId;
 
-/// Lines kept of one run; later ones are dropped, and the worker says so in the last.
+/// Lines kept of one run; later ones are dropped.
 pub const LINES_PER_RUN: i32 = 2000;
 
 /// Characters kept of one line.

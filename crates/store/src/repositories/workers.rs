@@ -48,6 +48,20 @@ impl Store {
         Ok(())
     }
 
+    /// Whether a living worker other than `name` holds one of these stores.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn is_held_elsewhere(&self, store_ids: Vec<String>, name: &str) -> Result<bool, StoreError> {
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT 1 AS one FROM workers WHERE store_ids && $1 AND name <> $2
+               AND seen_at > now() - make_interval(secs => $3) LIMIT 1",
+            [store_ids.into(), name.into(), super::tickets::WORKER_ALIVE_SECS.into()],
+        );
+        Ok(self.db().query_one_raw(statement).await?.is_some())
+    }
+
     /// Forgets a worker that ends.
     ///
     /// # Errors

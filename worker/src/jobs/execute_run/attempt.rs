@@ -30,7 +30,7 @@ pub(super) struct Attempt {
     pub(super) number: i32,
     pub(super) journal: Journal,
     noted: Mutex<Vec<Noted>>,
-    process_terminated: Mutex<Option<bool>>,
+    program_is_gone: Mutex<Option<bool>>,
 }
 
 impl Attempt {
@@ -44,7 +44,8 @@ impl Attempt {
             number: claimed.attempt,
             journal: Journal::default(),
             noted: Mutex::default(),
-            process_terminated: Mutex::default(),
+            // None was started.
+            program_is_gone: Mutex::new(Some(true)),
         }
     }
 
@@ -123,12 +124,12 @@ impl Attempt {
         std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether the program on the server is known to be gone, where it was stopped.
-    pub(super) fn process_terminated(&self) -> Option<bool> {
-        *self.process_terminated.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether nothing of this attempt runs on the server; none = unknown.
+    pub(super) fn program_is_gone(&self) -> Option<bool> {
+        *self.program_is_gone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn set_process_terminated(&self, is_gone: bool) {
-        *self.process_terminated.lock().unwrap_or_else(PoisonError::into_inner) = Some(is_gone);
+    pub(super) fn set_program_is_gone(&self, is_gone: Option<bool>) {
+        *self.program_is_gone.lock().unwrap_or_else(PoisonError::into_inner) = is_gone;
     }
 }

@@ -16,8 +16,8 @@ enum End {
     Final(RunStatus),
     /// Queued again, not before so many seconds.
     Retry(f64),
-    /// Queued again at once, the attempt not counted.
-    HandBack,
+    /// Queued again for another worker in so many seconds, the attempt not counted.
+    HandBack(f64),
     /// Somebody else's business now.
     Nothing,
 }
@@ -34,7 +34,7 @@ pub(super) async fn conclude(attempt: &Attempt, outcome: Result<(), Failure>) {
     };
     tracing::info!(run = %attempt.run_id, epoch = attempt.epoch, "attempt ended: {failure}");
     objects::remove_own(attempt).await;
-    let end = decide(attempt, &failure);
+    let end = decide(attempt, &failure).await;
     if end == End::Nothing {
         return;
     }
@@ -43,17 +43,18 @@ pub(super) async fn conclude(attempt: &Attempt, outcome: Result<(), Failure>) {
     }
     attempt.journal.unsay();
     // Refused: the lease is lost, or a cancellation came between; then that is how it ends.
-    if matches!(end, End::Retry(_) | End::HandBack) {
+    if matches!(end, End::Retry(_) | End::HandBack(_)) {
         let cancelled = Failure::new(failure.step, FailureCode::Cancelled, "The work was stopped.");
         write(attempt, &cancelled, End::Final(RunStatus::Cancelled)).await;
     }
 }
 
-fn decide(attempt: &Attempt, failure: &Failure) -> End {
+async fn decide(attempt: &Attempt, failure: &Failure) -> End {
     match attempt.lease.reason() {
         Some(StopReason::Fenced | StopReason::DatabaseLost) => End::Nothing,
         Some(StopReason::Cancelled) => End::Final(RunStatus::Cancelled),
-        Some(StopReason::ShuttingDown) => End::HandBack,
+        Some(StopReason::ShuttingDown) => End::HandBack(0.0),
+        None if failure.code == FailureCode::StoreOffline && another_holds_it(attempt).await => End::HandBack(1.0),
         None if failure.code.is_transient() && attempt.number < attempt.context.max_attempts() => {
             End::Retry(attempt.context.retry_delay_secs(attempt.number))
         }
@@ -61,16 +62,31 @@ fn decide(attempt: &Attempt, failure: &Failure) -> End {
     }
 }
 
+/// Whether a living worker holds one of the run's stores that this one does not.
+async fn another_holds_it(attempt: &Attempt) -> bool {
+    let asked = async {
+        let tx = attempt.context.store.for_team(&attempt.access).await?;
+        let rows = tx.run_inputs(attempt.run_id).await?.destinations;
+        tx.commit().await?;
+        let store_ids = rows.into_iter().filter_map(|row| row.store_id).collect();
+        attempt.context.store.is_held_elsewhere(store_ids, &attempt.context.name).await
+    };
+    asked.await.unwrap_or(false)
+}
+
 async fn write(attempt: &Attempt, failure: &Failure, end: End) -> bool {
     attempt.say(match end {
         End::Final(RunStatus::Cancelled) => "Cancelled. Nothing of this run is stored.".to_owned(),
         End::Final(_) => failure.to_string(),
         End::Retry(secs) => format!("{failure} The next attempt follows in {secs:.0} s."),
-        End::HandBack | End::Nothing => "The worker shuts down; another one takes over.".to_owned(),
+        End::HandBack(_) if failure.code == FailureCode::StoreOffline => {
+            "Another worker holds the destination's store; it takes over.".to_owned()
+        }
+        End::HandBack(_) | End::Nothing => "The worker shuts down; another one takes over.".to_owned(),
     });
     let (lines, progress) = (attempt.journal.lines(), attempt.journal.progress());
     let progress = Progress { current_file: None, ..progress };
-    let (id, epoch, process_terminated) = (attempt.run_id, attempt.epoch, attempt.process_terminated());
+    let (id, epoch, process_terminated) = (attempt.run_id, attempt.epoch, attempt.program_is_gone());
     let written = attempt
         .in_tx_unguarded(failure.step, move |tx| {
             let (lines, progress, failure) = (lines.clone(), progress.clone(), failure.clone());
@@ -80,7 +96,7 @@ async fn write(attempt: &Attempt, failure: &Failure, end: End) -> bool {
                 let ended = match end {
                     End::Final(status) => run.end(status, &ending).await?,
                     End::Retry(secs) => run.retry_later(&ending, secs).await?,
-                    End::HandBack => run.hand_back().await?,
+                    End::HandBack(secs) => run.hand_back(secs).await?,
                     End::Nothing => true,
                 };
                 if ended {

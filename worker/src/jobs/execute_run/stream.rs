@@ -68,6 +68,7 @@ pub(super) async fn stream(attempt: &Attempt, prepared: &Prepared, session: Sess
     attempt.enter(RunStatus::Running, Step::Stream).await?;
     let lanes = open_lanes(attempt, prepared).await?;
     attempt.say("Starting tar on the server.");
+    attempt.set_program_is_gone(None);
     let reader = match attempt.lease.guard(Step::Start, files::open(session, prepared.files()?)).await {
         Ok(reader) => reader,
         Err(failure) => {
@@ -202,6 +203,8 @@ async fn move_bytes(
     let ended = first_failure(attempt, &pumped, &body, &index, &encoded);
     match (ended, body, index, encoded, report) {
         (None, Ok(body), Ok(index), Ok(encoded), Some(report)) => {
+            // Its exit status arrived.
+            attempt.set_program_is_gone(Some(true));
             let finished_at = attempt.context.clock.now();
             let targets = lanes.places;
             Ok(Streamed { encoded, report, body, index, targets, started_at, finished_at, transfer })
@@ -286,7 +289,7 @@ fn first_failure(
 /// Ends the source's program and looks whether it is gone.
 async fn stop_source(attempt: &Attempt, reader: FilesReader) {
     let is_gone = tokio::time::timeout(STOP_WITHIN, reader.cancel()).await.unwrap_or(false);
-    attempt.set_process_terminated(is_gone);
+    attempt.set_program_is_gone(Some(is_gone));
     attempt.say(match is_gone {
         true => "The program on the server was stopped and is gone.",
         false => "The program on the server was told to stop; it could not be confirmed that it is gone.",
