@@ -14,3 +14,4 @@ pub mod sshd;
 pub mod steps;
 pub mod terminal;
 pub mod tree;
+pub mod writes;

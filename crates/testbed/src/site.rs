@@ -66,7 +66,8 @@ pub struct Site {
     pub destination: i64,
     /// The product.
     pub product: Product,
-    folder: TempDir,
+    /// Of this site, for a test's own files too; it goes away with its handle.
+    pub folder: TempDir,
 }
 
 impl Site {
@@ -84,7 +85,7 @@ impl Site {
         Ok(Self { client, sshd, server, destination, product, folder })
     }
 
-    /// The folder of this site, for a test's own files; it goes away with the site.
+    /// The folder's path.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
@@ -94,6 +95,20 @@ impl Site {
     #[must_use]
     pub fn local_root(&self) -> PathBuf {
         self.product.data_dir().join("local")
+    }
+
+    /// Registers the site's server once more, reached as `user` with the team's key; its id.
+    ///
+    /// # Errors
+    /// The API refused.
+    pub async fn server_for(&self, user: &str) -> Result<i64> {
+        let keys = self.client.get("ssh-key").await?;
+        self.sshd.authorize(user, keys["authorized_keys_line"].as_str().context("no key line")?)?;
+        let server = json!({
+            "label": user, "ip_address": "127.0.0.1", "port": self.sshd.port(), "username": user,
+            "host_key": self.sshd.host_key()?,
+        });
+        self.client.post("remote-servers", &server).await?["data"]["id"].as_i64().context("a server without an id")
     }
 
     /// A task of the site's server and destination for `paths`; `more` is added to the request.
@@ -142,8 +157,7 @@ impl Site {
     pub async fn restore(&self, backup: &Value, to: &Path, more: Value) -> Result<Value> {
         let id = backup["id"].as_i64().context("a backup without an id")?;
         let is_root = rustix::process::geteuid().is_root();
-        let mut request =
-            json!({"target": {"remote_server_id": self.server, "path": to}, "restore_owners": is_root});
+        let mut request = json!({"target": {"remote_server_id": self.server, "path": to}, "restore_owners": is_root});
         merge(&mut request, more);
         let started = self.client.post(&format!("backups/{id}/restore"), &request).await?;
         let restore = started["data"]["id"].as_i64().context("the answer names no restore")?;

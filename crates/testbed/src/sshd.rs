@@ -161,7 +161,11 @@ impl Sshd {
         self.log().lines().filter(|line| line.contains("userauth-request for user")).count()
     }
 
-    fn listener_pid(&self) -> Result<u32> {
+    /// The process id of the listener, from which every session's processes come.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn listener_pid(&self) -> Result<u32> {
         Ok(fs::read_to_string(self.dir.join("pid"))?.trim().parse()?)
     }
 
@@ -197,14 +201,27 @@ impl Drop for Sshd {
 /// # Errors
 /// `ssh-keygen` is not installed.
 pub fn key_pair() -> Result<(String, String)> {
+    key_pair_with("", "")
+}
+
+/// As [`key_pair`], with a comment, and locked with a passphrase unless that is empty.
+///
+/// # Errors
+/// `ssh-keygen` is not installed, or the passphrase is too short for it.
+pub fn key_pair_with(comment: &str, passphrase: &str) -> Result<(String, String)> {
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("key");
-    make_key(&file)?;
+    make_key_with(&file, comment, passphrase)?;
     Ok((fs::read_to_string(&file)?, fs::read_to_string(file.with_extension("pub"))?.trim().to_owned()))
 }
 
 fn make_key(file: &Path) -> Result<()> {
-    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]).arg(file).status()?;
+    make_key_with(file, "", "")
+}
+
+fn make_key_with(file: &Path, comment: &str, passphrase: &str) -> Result<()> {
+    let options = ["-q", "-t", "ed25519", "-N", passphrase, "-C", comment, "-f"];
+    let made = Command::new("ssh-keygen").args(options).arg(file).status()?;
     ensure!(made.success(), "ssh-keygen failed");
     Ok(())
 }

@@ -4,6 +4,7 @@ use crate::support::{assert_equal, options, output};
 use anyhow::{Context, Result, ensure};
 use holdfast_testbed::product::Product;
 use holdfast_testbed::site::{Site, below};
+use holdfast_testbed::sshd::Login;
 use holdfast_testbed::writes::{Watch, Written};
 use serde_json::json;
 use std::fs;
@@ -20,11 +21,15 @@ const SYSTEM: [&str; 4] = ["/dev/", "/proc/", "/run/", "/var/log/"];
 #[tokio::test]
 async fn no_byte_of_a_backup_or_restore_takes_a_way_over_another_disk() -> Result<()> {
     let site = Site::start(options()).await?;
-    let tree = site.folder().join("customer");
+    // Not the user that runs the test: whatever its login shell starts and writes would be seen as well.
+    let user = Login::create()?;
+    let server = site.server_for(user.name()).await?;
+    let tree = user.home().join("data");
     fs::create_dir(&tree)?;
     let payload: Vec<u8> = (0..PAYLOAD_BYTES / 8).flat_map(|_| rand::random::<u64>().to_ne_bytes()).collect();
     fs::write(tree.join("payload"), &payload)?;
-    let task = site.task(&[&tree], json!({"encryption": {"mode": "managed"}})).await?;
+    user.give(&tree)?;
+    let task = site.task(&[&tree], json!({"remote_server_id": server, "encryption": {"mode": "managed"}})).await?;
     let (root, log) = (site.local_root(), site.product.log().to_owned());
 
     let watching = Watching::start(&site, "backup")?;
@@ -37,11 +42,11 @@ async fn no_byte_of_a_backup_or_restore_takes_a_way_over_another_disk() -> Resul
     only(&customer, &[], &site.sshd.dir().join("log"))?;
 
     let watching = Watching::start(&site, "restore")?;
-    let to = site.folder().join("restored");
-    site.restore_well(&backup, &to, json!({})).await?;
+    let to = user.home().join("restored");
+    site.restore_well(&backup, &to, json!({"target": {"remote_server_id": server}, "restore_owners": false})).await?;
     let (product, customer) = watching.stop()?;
     only(&product, &[], &log)?;
-    let staging = site.folder().join(".holdfast-restore-");
+    let staging = user.home().join(".holdfast-restore-");
     let is_staging = |path: &Path| path.to_string_lossy().starts_with(&*staging.to_string_lossy());
     ensure!(volume(&customer, is_staging) >= PAYLOAD_BYTES as u64, "strace is blind: {customer:?}");
     let others: Written = customer.into_iter().filter(|(path, _)| !is_staging(Path::new(path))).collect();
