@@ -10,11 +10,7 @@ use holdfast_store::{Access, StoreError};
 ///
 /// # Errors
 /// The database failed.
-pub async fn remove_leftovers(
-    context: &WorkerContext,
-    access: &Access,
-    run: BackupRunId,
-) -> Result<usize, StoreError> {
+pub async fn remove_leftovers(context: &WorkerContext, access: &Access, run: BackupRunId) -> Result<usize, StoreError> {
     let tx = context.store.for_team(access).await?;
     let leftovers = tx.run_leftovers(run).await?;
     if leftovers.is_empty() {

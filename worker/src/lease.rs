@@ -95,9 +95,8 @@ impl Leases {
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let keeper = Keeper { shared: Arc::clone(&shared), door, connection: None };
-        let thread = std::thread::Builder::new()
-            .name("leases".to_owned())
-            .spawn(move || runtime.block_on(keeper.keep()))?;
+        let thread =
+            std::thread::Builder::new().name("leases".to_owned()).spawn(move || runtime.block_on(keeper.keep()))?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 

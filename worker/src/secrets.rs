@@ -87,11 +87,7 @@ async fn team_ssh_key(context: &WorkerContext, tx: &TeamTx) -> Result<Credential
 ///
 /// # Errors
 /// The database failed, or there is no such key.
-pub async fn team_key_row(
-    tx: &TeamTx,
-    purpose: TeamKeyPurpose,
-    version: Option<i32>,
-) -> Result<TeamKeyRow, Failure> {
+pub async fn team_key_row(tx: &TeamTx, purpose: TeamKeyPurpose, version: Option<i32>) -> Result<TeamKeyRow, Failure> {
     let row = tx.sealed().team_key(purpose, version).await.map_err(|e| store_failure(Step::Prepare, &e))?;
     row.ok_or_else(|| missing(&format!("the team's {} key", purpose.as_str())))
 }
@@ -147,12 +143,7 @@ fn stored(team_id: TeamId, row: &TeamKeyRow) -> StoredTeamKey<'_> {
     StoredTeamKey { team_id, version: row.version, seal_id: row.seal_id, sealed: &row.sealed }
 }
 
-fn open_text(
-    context: &WorkerContext,
-    place: &SealContext,
-    sealed: &[u8],
-    what: &str,
-) -> Result<SecretString, Failure> {
+fn open_text(context: &WorkerContext, place: &SealContext, sealed: &[u8], what: &str) -> Result<SecretString, Failure> {
     context.opener.open_text(place, sealed).map_err(|e| unopened(what, &e))
 }
 

@@ -36,9 +36,9 @@ pub async fn run(
     let random = Arc::new(SystemRandom);
     let local_root = open_root(&config, random.as_ref()).await?;
     let egress = egress(&config);
-    let listener = TcpListener::bind(config.data_plane.listen)
-        .await
-        .with_context(|| format!("the data plane cannot listen on {} (`data_plane.listen`)", config.data_plane.listen))?;
+    let listener = TcpListener::bind(config.data_plane.listen).await.with_context(|| {
+        format!("the data plane cannot listen on {} (`data_plane.listen`)", config.data_plane.listen)
+    })?;
     let data_plane_url = match &config.data_plane.advertise_url {
         Some(url) => url.to_string(),
         None => format!("http://{}", listener.local_addr()?),
@@ -47,18 +47,7 @@ pub async fn run(
     let name = worker_name(clock.as_ref(), random.as_ref());
     let faults = FaultPoints::from_env(std::env::var("HOLDFAST_FAULT_POINT").ok().as_deref());
     let config = Arc::unwrap_or_clone(config);
-    let parts = WorkerParts {
-        store,
-        opener,
-        egress,
-        config,
-        local_root,
-        name,
-        data_plane_url,
-        clock,
-        random,
-        faults,
-    };
+    let parts = WorkerParts { store, opener, egress, config, local_root, name, data_plane_url, clock, random, faults };
     let context = Arc::new(WorkerContext::new(parts).context("starting the lease keeper")?);
     run_worker(context, listener, soft, hard).await
 }
@@ -139,10 +128,9 @@ async fn check_key(store: &Store, opener: &Opener) -> Result<()> {
 
 async fn open_root(config: &Config, random: &dyn Random) -> Result<Option<LocalRoot>> {
     let Some(path) = config.destinations.local_root.clone() else { return Ok(None) };
-    let fresh_id = uuid::Builder::from_random_bytes(
-        (u128::from(random.bits()) << 64 | u128::from(random.bits())).to_be_bytes(),
-    )
-    .into_uuid();
+    let fresh_id =
+        uuid::Builder::from_random_bytes((u128::from(random.bits()) << 64 | u128::from(random.bits())).to_be_bytes())
+            .into_uuid();
     let opened = tokio::task::spawn_blocking(move || LocalRoot::open(&path, fresh_id)).await?;
     Ok(Some(opened.context("the local store (`destinations.local_root`) cannot be used")?))
 }

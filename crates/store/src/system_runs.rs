@@ -133,9 +133,7 @@ impl Store {
         let sql = "SELECT team_id, backup_run_id FROM runs_with_leftovers($1)";
         let rows = self.db().query_all_raw(statement(sql, [at_most.into()])).await?;
         rows.iter()
-            .map(|row| {
-                Ok((TeamId(row.try_get("", "team_id")?), BackupRunId(row.try_get("", "backup_run_id")?)))
-            })
+            .map(|row| Ok((TeamId(row.try_get("", "team_id")?), BackupRunId(row.try_get("", "backup_run_id")?))))
             .collect()
     }
 

@@ -31,10 +31,7 @@ pub async fn reconcile(context: &WorkerContext) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn end(
-    tx: &holdfast_store::TeamTx,
-    stray: &Stray<holdfast_domain::ids::BackupRunId>,
-) -> Result<(), StoreError> {
+async fn end(tx: &holdfast_store::TeamTx, stray: &Stray<holdfast_domain::ids::BackupRunId>) -> Result<(), StoreError> {
     let (status, failure) = ending(stray.verdict);
     let lines = [failure.to_string()];
     tx.append_run_lines(stray.id, stray.epoch, &lines).await?;

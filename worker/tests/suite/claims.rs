@@ -1,9 +1,9 @@
 //! Who may write: claims, leases, fencing.
 
 use crate::harness::World;
+use holdfast_domain::ids::TeamId;
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::{Failure, FailureCode, Step};
-use holdfast_domain::ids::TeamId;
 use holdfast_store::lease::{Claim, Leased};
 use holdfast_store::repositories::run_execution::RunEnding;
 use holdfast_worker::faults::FaultPoints;

@@ -182,7 +182,8 @@ struct SmallDisk(std::path::PathBuf);
 impl SmallDisk {
     fn mount(folder: &std::path::Path, size: &str) -> Self {
         let options = format!("size={size}");
-        let mounted = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).status();
+        let mounted =
+            std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).status();
         assert!(mounted.unwrap().success(), "mounting needs root");
         Self(folder.to_owned())
     }

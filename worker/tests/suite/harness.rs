@@ -12,8 +12,8 @@ use holdfast_vault::{Kek, Opener, SealContext, SealedColumn, Sealer};
 use holdfast_worker::WorkerContext;
 use holdfast_worker::context::{SystemClock, SystemRandom, WorkerParts, worker_name};
 use holdfast_worker::faults::FaultPoints;
-use rand::{RngCore, SeedableRng};
 use rand::rngs::StdRng;
+use rand::{RngCore, SeedableRng};
 use serde_json::json;
 use sqlx::{PgPool, Row};
 use std::path::{Path, PathBuf};
@@ -287,7 +287,8 @@ impl World {
     }
 
     pub async fn log(&self, id: BackupRunId) -> Vec<String> {
-        let lines = sqlx::query_scalar("SELECT content FROM backup_run_lines WHERE backup_run_id = $1 ORDER BY line_number");
+        let lines =
+            sqlx::query_scalar("SELECT content FROM backup_run_lines WHERE backup_run_id = $1 ORDER BY line_number");
         lines.bind(id.0).fetch_all(&self.pool).await.unwrap()
     }
 
@@ -309,7 +310,9 @@ impl World {
     /// What must hold after every run, however it ended.
     pub async fn assert_no_residue(&self) {
         self.eventually("no unfinished object is recorded", async || {
-            self.count("SELECT count(*) FROM backup_run_objects WHERE state = 'writing' AND team_id = $1", self.team_id).await == 0
+            self.count("SELECT count(*) FROM backup_run_objects WHERE state = 'writing' AND team_id = $1", self.team_id)
+                .await
+                == 0
         })
         .await;
         let recorded: Vec<String> = sqlx::query_scalar("SELECT name FROM backup_copy_objects WHERE team_id = $1")
@@ -320,10 +323,8 @@ impl World {
         let stored = self.stored_files();
         assert_eq!(stored.len(), recorded.len(), "{stored:#?}\n{recorded:#?}");
         self.eventually("no process is left on the server", async || self.login.processes().unwrap().is_empty()).await;
-        let held = self.count(
-            "SELECT count(*) FROM backup_runs WHERE team_id = $1 AND lease_until IS NOT NULL",
-            self.team_id,
-        );
+        let held =
+            self.count("SELECT count(*) FROM backup_runs WHERE team_id = $1 AND lease_until IS NOT NULL", self.team_id);
         assert_eq!(held.await, 0, "a lease is held");
     }
 

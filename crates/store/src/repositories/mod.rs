@@ -1,5 +1,6 @@
-//! One file a table. Every handle hangs on a [`crate::TeamTx`], and every statement names the team besides what
-//! row-level security adds: two walls, so that one mistake is not enough.
+//! One file a table. Every handle hangs on a [`crate::TeamTx`], whose row-level security holds for every statement. On the
+//! requesting side every statement names the team besides: two walls, so that one mistake is not enough. A worker's
+//! statements (`run_*`, `restore_execution`) name the claim's epoch instead.
 
 use crate::StoreError;
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryOrder, QuerySelect, Select};

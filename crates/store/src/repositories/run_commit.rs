@@ -75,10 +75,7 @@ impl RunExecution<'_> {
         Ok(row.map(|row| row.try_get("", "is_committed")).transpose()?.unwrap_or(false))
     }
 
-    async fn mark_succeeded(
-        &self,
-        success: &RunSuccess<'_>,
-    ) -> Result<Option<rows::backup_runs::Model>, StoreError> {
+    async fn mark_succeeded(&self, success: &RunSuccess<'_>) -> Result<Option<rows::backup_runs::Model>, StoreError> {
         let sql = "UPDATE backup_runs SET status = $3, step = $4, progress = $5, transfer_ms = $6, warnings = $7,
                           warning_count = $8, completed_at = now(), lease_until = NULL,
                           error_code = NULL, error_message = NULL
@@ -99,11 +96,7 @@ impl RunExecution<'_> {
         self.row().await.map(Some)
     }
 
-    async fn insert_backup(
-        &self,
-        run: &rows::backup_runs::Model,
-        success: &RunSuccess<'_>,
-    ) -> Result<i64, StoreError> {
+    async fn insert_backup(&self, run: &rows::backup_runs::Model, success: &RunSuccess<'_>) -> Result<i64, StoreError> {
         let manifest = success.manifest;
         let sum = |part: fn(&Digest) -> u64, of: fn(&holdfast_domain::manifest::ManifestStream) -> &Digest| {
             bigint(manifest.streams.iter().map(|s| part(of(s))).sum())

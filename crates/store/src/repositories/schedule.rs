@@ -36,7 +36,8 @@ impl TeamTx {
         if let Some(row) = self.conn().query_one_raw(statement).await? {
             return Ok(ScheduledRun::Queued(BackupRunId(row.try_get("", "id")?)));
         }
-        let skip = "INSERT INTO backup_runs (team_id, backup_task_id, ulid, trigger, scheduled_for, status, error_message,
+        let skip =
+            "INSERT INTO backup_runs (team_id, backup_task_id, ulid, trigger, scheduled_for, status, error_message,
                                              completed_at)
                     SELECT team_id, id, $3, 'schedule', $2, 'skipped',
                            'Another run of this task was active when it was due.', now()

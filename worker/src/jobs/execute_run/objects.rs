@@ -4,8 +4,8 @@ use super::attempt::Attempt;
 use super::prepare::Place;
 use crate::cleanup;
 use holdfast_destinations::Destination;
-use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_domain::ids::BackupDestinationId;
+use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_pipeline::Sink;
 use std::sync::Arc;
 
@@ -34,9 +34,8 @@ pub(super) async fn create(
             Box::pin(async move { tx.run_execution(id, epoch).note_object(to, &wanted).await })
         })
         .await?;
-    let object_id = noted.ok_or_else(|| {
-        Failure::new(Step::Stream, FailureCode::LeaseLost, "The worker was silent for too long.")
-    })?;
+    let object_id = noted
+        .ok_or_else(|| Failure::new(Step::Stream, FailureCode::LeaseLost, "The worker was silent for too long."))?;
     attempt.remember(Noted { object_id, destination: Arc::clone(destination), name: name.to_owned() });
     attempt.reach(crate::faults::FaultPoint::Noted).await;
     attempt.lease.guard(Step::Stream, destination.put(name)).await

@@ -138,9 +138,7 @@ async fn encryption(
     let added = task.encryption_recipients.clone();
     Ok(match mode {
         EncryptionMode::None => Encryption::None,
-        EncryptionMode::Password => {
-            Encryption::Password(secrets::task_encryption_password(&attempt.context, task)?)
-        }
+        EncryptionMode::Password => Encryption::Password(secrets::task_encryption_password(&attempt.context, task)?),
         EncryptionMode::Recipients => Encryption::Recipients(added),
         EncryptionMode::Managed => {
             let ours = secrets::team_key_row(tx, TeamKeyPurpose::Age, None).await?.public;

@@ -108,15 +108,8 @@ pub(super) async fn store(attempt: &Attempt, prepared: &Prepared, streamed: Stre
     }
     any_copy(&copies)?;
     let nfiles = encoded.nfiles;
-    let facts = Facts {
-        report,
-        original: encoded.original,
-        stored: encoded.stored,
-        nfiles,
-        started_at,
-        finished_at,
-        transfer,
-    };
+    let facts =
+        Facts { report, original: encoded.original, stored: encoded.stored, nfiles, started_at, finished_at, transfer };
     Ok(Stored { facts, key: encoded.key, index_key: encoded.index.map(|index| index.key), copies })
 }
 
@@ -309,7 +302,8 @@ async fn agree(body: &mut Written, index: &mut Written) {
 }
 
 fn not_written(place: &Place) -> Result<CopyObjects, Failure> {
-    let closed = || Failure::new(Step::Stream, FailureCode::DestinationFailed, "The destination did not open the object.");
+    let closed =
+        || Failure::new(Step::Stream, FailureCode::DestinationFailed, "The destination did not open the object.");
     Err(place.destination.as_ref().err().cloned().unwrap_or_else(closed))
 }
 

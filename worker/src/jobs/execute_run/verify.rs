@@ -76,8 +76,7 @@ async fn read_back(
     (key, index_key, facts): (&DecryptKey, Option<&DecryptKey>, &Facts),
 ) -> Result<(), Failure> {
     let random: Vec<u64> = (0..RANDOM_FRAMES).map(|_| attempt.context.random.bits()).collect();
-    let expected =
-        Expected { stored: facts.stored.clone(), original_bytes: Some(facts.original.size_bytes) };
+    let expected = Expected { stored: facts.stored.clone(), original_bytes: Some(facts.original.size_bytes) };
     v1(destination.open(&objects.body).await?, key, expected, &random).await?;
     if let (Some(index), Some(index_key)) = (&objects.index, index_key) {
         let expected = Expected { stored: index.digest.clone(), original_bytes: None };
