@@ -97,17 +97,19 @@ async fn write_copy(pool: &PgPool, copies: &Path, level: usize) -> Result<PathBu
 
 /// The schema needs a role of its own for the application. Where this user may not make it, somebody else must.
 async fn check_rights(pool: &PgPool) -> Result<()> {
-    let question = "SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'holdfast_app' AND pg_has_role(oid, 'MEMBER')), \
+    let question = "SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'holdfast_app'), \
+                    EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'holdfast_app' AND pg_has_role(oid, 'MEMBER')), \
                     (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user), \
                     current_user::text, current_database()::text, \
                     has_database_privilege(current_database(), 'CREATE')";
-    let (member, may_make, user, database, may_create): (bool, bool, String, String, bool) =
+    let (exists, member, may_make, user, database, may_create): (bool, bool, bool, String, String, bool) =
         sqlx::query_as(question).fetch_one(pool).await.context("asking for our rights")?;
     let (user, database) = (quoted(&user), quoted(&database));
     if !member && !may_make {
+        let create = if exists { "" } else { "CREATE ROLE holdfast_app NOLOGIN; " };
         bail!(
-            "the database user may not make the role that Holdfast runs as; let a superuser run: CREATE ROLE holdfast_app \
-             NOLOGIN; GRANT holdfast_app TO {user};"
+            "the database user may not act as the role that Holdfast runs as; let a superuser run: {create}GRANT \
+             holdfast_app TO {user};"
         );
     }
     if !may_create {

@@ -255,3 +255,27 @@ async fn migrate_makes_the_schema_once_and_asks_where_the_copy_goes_before_it_ch
     use std::os::unix::fs::MetadataExt;
     assert_eq!(std::fs::metadata(&copy).expect("copy").mode() & 0o777, 0o600);
 }
+
+#[tokio::test]
+async fn an_owner_without_rights_is_told_the_statement_that_helps() {
+    let cluster = holdfast_testbed::postgres::Cluster::start().await.expect("cluster");
+    let socket = cluster.socket_dir().to_owned();
+    let superuser = |sql: String| {
+        let mut psql = Command::new("psql");
+        psql.args(["-qX", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres", "-h"]).arg(&socket).arg("-c").arg(sql);
+        assert!(psql.status().expect("psql").success());
+    };
+    superuser("CREATE ROLE \"poor one\" LOGIN".to_owned());
+    superuser("CREATE DATABASE poor OWNER \"poor one\"".to_owned());
+    let migrate = || {
+        let mut holdfast = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+        let url = format!("postgres://poor%20one@localhost/poor?host={}", socket.display());
+        holdfast.arg("migrate").env("DATABASE_URL", url).output().expect("start")
+    };
+    let refused = migrate();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let (_, statements) = said.split_once("let a superuser run: ").expect("the statements");
+    superuser(statements.trim().to_owned());
+    let output = migrate();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

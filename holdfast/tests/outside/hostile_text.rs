@@ -50,6 +50,10 @@ async fn every_text_of_every_field_is_refused_or_kept() -> Result<()> {
         for text in corpus.iter().flat_map(|text| [text.clone(), format!("/{text}")]) {
             port += 1;
             let mut body = good_body(&site, collection, port);
+            if field == "/custom_s3_region" {
+                // The other type does not show its region.
+                body["type"] = json!("s3");
+            }
             *body.pointer_mut(field).with_context(|| format!("{collection} has no {field}"))? = json!(text);
             let answer = site.client.raw(Method::POST, collection, Some(&body)).await?;
             let case = format!("{collection}{field} = {:?}", text.chars().take(60).collect::<String>());

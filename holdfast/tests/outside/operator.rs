@@ -60,7 +60,7 @@ fn what_is_in_the_way_is_said_before_anything_is_made() -> Result<()> {
     let old = folder.path().join("old");
     fs::create_dir_all(old.join("postgres"))?;
     fs::write(old.join("postgres/PG_VERSION"), "42\n")?;
-    let said = refused(&mut up(&old)?)?;
+    let said = refused(up(&old)?.env("PATH", "/usr/sbin:/sbin"))?;
     ensure!(said.contains("apt-get install postgresql-42"), "{said}");
 
     let said = refused(up(&data)?.env("HOLDFAST__HTTP__LISTNE", "x").env("HOLDFAST__WORKER__LEASE_SECS", "soon"))?;

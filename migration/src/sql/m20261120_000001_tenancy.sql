@@ -5,7 +5,10 @@ BEGIN
     IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'holdfast_app') THEN
         CREATE ROLE holdfast_app NOLOGIN;
     END IF;
-    EXECUTE format('GRANT holdfast_app TO %I', current_user);
+    -- Whoever is a member already may lack the right to grant it.
+    IF NOT pg_has_role('holdfast_app', 'MEMBER') THEN
+        EXECUTE format('GRANT holdfast_app TO %I', current_user);
+    END IF;
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO holdfast_app', current_schema());
 END $$;
 
