@@ -13,8 +13,8 @@ const TOOLS: [(&str, &str); 10] = [
     ("age", "age --version"),
     ("borg", "borg --version"),
     ("restic", "restic version"),
-    ("sshfs", "sshfs --version 2>&1"),
-    ("PostgreSQL", "ls -d /usr/lib/postgresql/*/bin/postgres | tail -n 1 | xargs -I% % --version"),
+    ("sshfs", "sshfs --version 2>/dev/null"),
+    ("PostgreSQL", "$(ls -d /usr/lib/postgresql/*/bin/postgres | tail -n 1) --version"),
     ("rustc", "rustc --version"),
 ];
 

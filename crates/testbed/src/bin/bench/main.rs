@@ -59,7 +59,10 @@ async fn main() -> Result<()> {
             "memory" => memory::measure(&bench).await,
             _ => latency::measure(&bench).await,
         };
-        document.push_str(&text.context(part)?);
+        let text = text.context(part)?;
+        // Shown at once: a later part that fails takes nothing with it.
+        eprint_line(&text);
+        document.push_str(&text);
     }
     match &arguments.output {
         Some(file) if arguments.parts.is_empty() => {

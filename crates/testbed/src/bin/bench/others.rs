@@ -29,7 +29,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     let mut text = String::from(
         "## Other ways, for scale\n\nThe same tree, the same server; one run each, into an empty repository. borg and restic read \
          through sshfs, because that is how they back up a server on which nothing is installed; later runs of theirs are \
-         faster, for they skip what did not change. zip needs room on the server for the whole archive.\n\n\
+         faster, for they skip what did not change. What they warn about is let pass: Debian 12's sshfs cannot read symbolic links. zip needs room on the server for the whole archive.\n\n\
          | | seconds | MiB/s | stored, MiB | CPU s (client) | temporary bytes |\n|---|---|---|---|---|---|\n",
     );
     for line in lines {
@@ -47,11 +47,13 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
     Ok(text)
 }
 
+/// Status 1 is a warning of borg's, status 3 one of restic's: what they could not read through sshfs is left out.
 async fn borg(bench: &Bench, mount: &Mount) -> Result<Line> {
     let (repository, base) = (bench.path("borg"), bench.path("borg-base"));
     let environment = format!("export BORG_PASSPHRASE=bench BORG_BASE_DIR={}", base.display());
     time(&format!("{environment}; borg init -e repokey-blake2 {}", repository.display())).await?;
-    let create = format!("{environment}; borg create -C zstd,3 {}::one {}", repository.display(), mount.at());
+    let create =
+        format!("{environment}; borg create -C zstd,3 {}::one {} || [ $? -eq 1 ]", repository.display(), mount.at());
     let measured = time(&create).await?;
     Ok(Line { what: "borg over sshfs", measured, stored_bytes: size(&repository)?, temp_bytes: size(&base)? })
 }
@@ -64,7 +66,7 @@ async fn restic(bench: &Bench, mount: &Mount) -> Result<Line> {
         cache.display()
     );
     time(&format!("{environment}; restic init -q")).await?;
-    let measured = time(&format!("{environment}; restic backup -q {}", mount.at())).await?;
+    let measured = time(&format!("{environment}; restic backup -q {} || [ $? -eq 3 ]", mount.at())).await?;
     Ok(Line { what: "restic over sshfs", measured, stored_bytes: size(&repository)?, temp_bytes: size(&cache)? })
 }
 
