@@ -2,7 +2,7 @@
 
 use crate::extract::Need;
 use crate::routes::rows;
-use crate::testing::{App, task_body};
+use crate::testing::App;
 use axum::http::StatusCode;
 use holdfast_domain::{Abilities, Ability};
 use serde_json::Value;
@@ -126,7 +126,8 @@ async fn deleting_what_is_in_use_needs_the_cascade_and_its_own_ability() {
     assert_eq!(app.call(&weak, "DELETE", &cascade, Value::Null).await.status, StatusCode::FORBIDDEN);
     let done = app.expect(&ann, ("DELETE", &cascade), Value::Null, 200).await;
     assert_eq!(done["message"], "Remote server successfully deleted");
+    let key = app.expect(&ann, ("GET", "/api/ssh-key"), Value::Null, 200).await;
+    assert_eq!(done["key_left_behind"], key["authorized_keys_line"]);
     app.expect(&ann, ("GET", &format!("/api/backup-tasks/{}", made.task)), Value::Null, 404).await;
     app.expect(&ann, ("GET", &path), Value::Null, 404).await;
-    let _ = task_body(1, 1);
 }

@@ -1,10 +1,12 @@
 //! `source{…}` of a task: the long form.
 
-use crate::validation::{Fields, Presence, rules};
+use crate::validation::{Fields, Presence, rules, texts};
 use holdfast_domain::paths::{EXCLUDES_MAX, PATHS_MAX};
 use utoipa::ToSchema;
 
 const ENGINES: [&str; 4] = ["auto", "mysql", "mariadb", "postgresql"];
+/// Longest name of a database user.
+const USERNAME_MAX_CHARS: usize = 128;
 /// Names of one list at most.
 const NAMES_MAX: usize = 1_000;
 
@@ -59,6 +61,9 @@ impl SourceBody {
             ),
             clears_password: fields.sent("password") && !fields.filled("password"),
         };
+        if body.username.as_ref().is_some_and(|name| name.chars().count() > USERNAME_MAX_CHARS) {
+            fields.fail("username", texts::too_long("source.username", USERNAME_MAX_CHARS));
+        }
         if body.port.is_some_and(|port| !(1..=65_535).contains(&port)) {
             fields.fail_invalid("port", &"it must be from 1 to 65535");
         }

@@ -4,23 +4,34 @@ use crate::extract::id::found;
 use crate::extract::{Authorized, Id, may};
 use crate::problem::Problem;
 use crate::routes::cascade::{Cascade, delete_tasks};
+use crate::routes::ssh_key::show::authorized_keys_line;
 use crate::state::ApiState;
-use crate::views::Message;
 use axum::Json;
 use axum::extract::State;
 use holdfast_domain::ids::RemoteServerId;
+use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
+
+/// The server is gone here.
+#[derive(Serialize, ToSchema)]
+pub struct ServerDeleted {
+    message: &'static str,
+    /// The line to take out of the user's `authorized_keys` there: nothing was connected to remove it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_left_behind: Option<String>,
+}
 
 /// Deletes a server that no task uses; with `cascade=1` and the ability `cascade-delete`, its tasks too. Backups stay.
 #[utoipa::path(delete, path = "/api/remote-servers/{id}", tag = "remote-servers",
     params(("id" = u64, Path), ("cascade" = Option<u8>, Query, description = "1: delete the tasks that use it too")),
-    responses((status = 200, body = Message), (status = 409, body = crate::problem::ProblemBody)))]
+    responses((status = 200, body = ServerDeleted), (status = 409, body = crate::problem::ProblemBody)))]
 pub async fn delete_remote_server(
     State(state): State<ApiState>,
     auth: Authorized<may::DeleteRemoteServers>,
     Id(id): Id<RemoteServerId>,
     cascade: Cascade,
-) -> Result<Json<Message>, Problem> {
+) -> Result<Json<ServerDeleted>, Problem> {
     let tx = state.store().for_team(&auth.access).await?;
     let mut row = found::<RemoteServerId, _>(tx.remote_servers().find_for_update(id).await?)?;
     let tasks = tx.remote_servers().tasks_using(id).await?;
@@ -28,6 +39,10 @@ pub async fn delete_remote_server(
     let now = state.now();
     let deleted = tasks.len();
     delete_tasks(&tx, tasks, now).await?;
+    let key_left_behind = match row.auth_method.as_str() {
+        "team_key" => tx.team_keys().newest("ssh").await?.map(|key| authorized_keys_line(&key.public)),
+        _ => None,
+    };
     row.deleted_at = Some(now);
     row.updated_at = now;
     // The secrets of a server that is gone serve nobody.
@@ -39,5 +54,5 @@ pub async fn delete_remote_server(
         .record("remote_server.delete", &format!("remote_servers:{id}"), json!({"tasks": deleted}))
         .await?;
     tx.commit().await?;
-    Ok(Json(Message { message: "Remote server successfully deleted".to_owned() }))
+    Ok(Json(ServerDeleted { message: "Remote server successfully deleted", key_left_behind }))
 }

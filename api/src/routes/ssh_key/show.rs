@@ -29,6 +29,13 @@ pub async fn show_ssh_key(
     let key = tx.team_keys().newest("ssh").await?.ok_or_else(|| {
         Problem::new(StatusCode::NOT_FOUND, "no_ssh_key", "This team has no SSH key; the operator must make one.")
     })?;
-    let public = key.public.trim();
-    Ok(Json(SshKeyView { public_key: format!("{public}\n"), authorized_keys_line: format!("restrict {public}") }))
+    Ok(Json(SshKeyView {
+        public_key: format!("{}\n", key.public.trim()),
+        authorized_keys_line: authorized_keys_line(&key.public),
+    }))
+}
+
+/// The line that lets the team's key in, without any forwarding and without a terminal.
+pub(in crate::routes) fn authorized_keys_line(public: &str) -> String {
+    format!("restrict {}", public.trim())
 }
