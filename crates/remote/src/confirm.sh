@@ -4,12 +4,13 @@ field; target=$v
 field; target_started=$v
 field; target_leads=$v
 field; grace=$v
-case $target in '' | *[!0-9]*) exit 91 ;; esac
+case $target$grace in '' | *[!0-9]*) exit 91 ;; esac
+group=$target
+[ "$target_leads" = 1 ] && group=-$target
 left() {
-    if [ ! -r /proc/self/stat ]; then
-        if [ "$target_leads" = 1 ]; then kill -0 "-$target" 2>/dev/null; else kill -0 "$target" 2>/dev/null; fi
-        return
-    fi
+    # `-s` and `--` mean different things to dash and busybox. Cheap, and the usual case; reading /proc in a shell is neither.
+    kill -0 "$group" 2>/dev/null || return 1
+    [ -r /proc/self/stat ] || return 0
     for f in /proc/[0-9]*/stat; do
         { read -r stat <"$f"; } 2>/dev/null || continue
         set -- ${stat##*) }
@@ -25,15 +26,20 @@ left() {
     done
     return 1
 }
-strike() {
-    if [ "$target_leads" = 1 ]; then kill -s "$1" -- "-$target" 2>/dev/null; else kill -s "$1" "$target" 2>/dev/null; fi
-}
-tries=0
+begun=$(date +%s)
+asked=0
+killed=0
 while left; do
-    tries=$((tries + 1))
-    [ "$tries" = "$grace" ] && strike TERM
-    [ "$tries" = $((grace + grace / 2)) ] && strike KILL
-    [ "$tries" -ge $((grace + grace / 2 + 20)) ] && exit 1
+    waited=$(($(date +%s) - begun))
+    if [ "$asked" = 0 ] && [ "$waited" -ge "$grace" ]; then
+        kill -TERM "$group" 2>/dev/null
+        asked=1
+    elif [ "$killed" = 0 ] && [ "$waited" -gt $((grace + grace / 2)) ]; then
+        kill -KILL "$group" 2>/dev/null
+        killed=1
+    elif [ "$waited" -gt $((grace + grace / 2 + 3)) ]; then
+        exit 1
+    fi
     sleep 0.1 2>/dev/null || sleep 1
 done
 exit 0

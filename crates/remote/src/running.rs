@@ -130,10 +130,10 @@ impl Running {
         self.process.get()
     }
 
-    /// Ends the program by ending the connection, and looks on a new one whether it is gone within 4 s; what stays is
+    /// Ends the program by ending the connection, and looks on a new one whether it is gone within 3 s; what stays is
     /// killed. All of it takes at most 10 s.
     pub async fn cancel(self) -> Termination {
-        self.cancel_within(Duration::from_secs(4)).await
+        self.cancel_within(Duration::from_secs(3)).await
     }
 
     /// [`Running::cancel`] for a program that cleans up after itself: it gets `grace` to end on its own, and half of that

@@ -11,7 +11,7 @@ use std::time::Duration;
 const CONFIRM: &str = include_str!("confirm.sh");
 
 /// For connecting and for dying after the kill.
-const CONFIRM_EXTRA: Duration = Duration::from_secs(3);
+const CONFIRM_EXTRA: Duration = Duration::from_secs(5);
 
 /// What a cancel achieved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +57,9 @@ async fn check(connection: &Connection, process: &RemoteProcess, grace: Duration
         return false;
     };
     let pid = process.pid.to_string();
-    let tenths = (grace.as_millis() / 100).to_string();
+    let seconds = grace.as_secs().to_string();
     let leads: &[u8] = if process.leads { b"1" } else { b"0" };
-    let fields: [&[u8]; 4] = [pid.as_bytes(), process.started.as_bytes(), leads, tenths.as_bytes()];
+    let fields: [&[u8]; 4] = [pid.as_bytes(), process.started.as_bytes(), leads, seconds.as_bytes()];
     let Ok(mut running) = session.start(CONFIRM, &fields).await else { return false };
     loop {
         match running.next().await {
@@ -80,6 +80,28 @@ mod tests {
         assert_eq!(found, RemoteProcess { pid: 42, started: "123456".into(), leads: true });
         for not_whole in [&b"holdfast:pid 42 123456 1"[..], b"", b"holdfast:pid x 1 1\n", b"holdfast:pid 4 $(id) 1\n"] {
             assert_eq!(RemoteProcess::find(not_whole), None);
+        }
+    }
+
+    #[test]
+    fn every_sh_sees_a_group_that_lives_and_ends_it() {
+        use std::io::Write as _;
+        use std::os::unix::process::CommandExt as _;
+        use std::process::{Command, Stdio};
+        let first = r#"IFS= read -r p; eval "$(printf %s "$p" | base64 -d)""#;
+        for sh in [&["dash"][..], &["bash", "--posix"], &["busybox", "sh"]] {
+            let mut group = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
+            let pid = group.id().to_string();
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            let started = stat.rsplit(") ").next().unwrap().split(' ').nth(19).unwrap().to_owned();
+            let input = crate::opening(CONFIRM, &[pid.as_bytes(), started.as_bytes(), b"1", b"0"]);
+            let mut check =
+                Command::new(sh[0]).args(&sh[1..]).args(["-c", first]).stdin(Stdio::piped()).spawn().unwrap();
+            check.stdin.take().unwrap().write_all(&input).unwrap();
+            assert!(check.wait().unwrap().success(), "{sh:?}");
+            // A signal ended it; a check that mistook it for gone would leave this to wait for ever.
+            assert_eq!(group.try_wait().unwrap().and_then(|status| status.code()), None, "{sh:?}");
+            assert!(group.try_wait().unwrap().is_some(), "{sh:?}");
         }
     }
 }

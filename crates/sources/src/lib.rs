@@ -10,6 +10,8 @@ mod patterns;
 pub mod probe;
 mod refusal;
 mod report;
+#[cfg(test)]
+mod shells;
 mod staged;
 mod tar_lines;
 mod writable;
