@@ -55,11 +55,16 @@ pub async fn list_files(
     Ok(Json(body).into_response())
 }
 
+/// The absolute path, as a restore takes it in `paths`; in the archive it has no first slash, and a folder a last one.
+fn on_the_source(stored: &str) -> String {
+    format!("/{}", stored.trim_start_matches("./").trim_matches('/'))
+}
+
 /// What a client sees of an entry: where it lies in the archive is our own affair.
 fn view(listed: &ListedEntry) -> Value {
     let entry = &listed.entry;
     json!({
-        "name": listed.name, "path": entry.path, "type": entry.kind, "size": entry.size, "mtime": entry.mtime,
+        "name": listed.name, "path": on_the_source(&entry.path), "type": entry.kind, "size": entry.size, "mtime": entry.mtime,
         "mode": entry.mode, "uid": entry.uid, "gid": entry.gid, "link": entry.link, "is_implied": listed.is_implied,
     })
 }
