@@ -55,7 +55,7 @@ if [ "$kind" = gnu ]; then
     # Times of last access and change make every backup differ and are never put back. Without `--no-unquote` the path
     # `/a\nb` would be read as one with a line end, and another file be stored in its place.
     set -- --no-unquote --format=posix --pax-option='exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime' --numeric-owner \
-        --ignore-failed-read --no-wildcards-match-slash --quoting-style=escape --blocking-factor=128 "$@"
+        --ignore-failed-read --no-wildcards-match-slash --quoting-style=escape "$@"
     has --sort= && set -- --sort=name "$@"
     has --xattrs && set -- --xattrs "$@"
     has --acls && set -- --acls "$@"
