@@ -218,7 +218,8 @@ mod tests {
 
     #[test]
     fn a_peers_text_is_bounded_and_printable() {
-        let failure = Failure::new(Step::Stream, FailureCode::SourceFailed, format!("a\u{1b}[2J\u{202e}{}", "x".repeat(9000)));
+        let failure =
+            Failure::new(Step::Stream, FailureCode::SourceFailed, format!("a\u{1b}[2J\u{202e}{}", "x".repeat(9000)));
         assert!(failure.detail.chars().count() <= 501);
         assert!(!failure.detail.contains('\u{1b}') && !failure.detail.contains('\u{202e}'));
     }

@@ -89,16 +89,18 @@ impl Cluster {
         let dir = private_dir()?;
         let log = path_text(&dir.join("log"));
         let data = path_text(&dir.join("data"));
-        run(Command::new(server_program("initdb")?).args(["-D", &data, "-U", SUPERUSER, "-A", "trust", "-N", "-E", "UTF8"]))?;
+        run(Command::new(server_program("initdb")?)
+            .args(["-D", &data, "-U", SUPERUSER, "-A", "trust", "-N", "-E", "UTF8"]))?;
         let socket = format!("unix_socket_directories = '{}'\n", path_text(&dir));
         std::fs::write(dir.join("data/postgresql.auto.conf"), format!("{SETTINGS}{socket}"))?;
-        let mut keeper = as_server_user(Command::new("/bin/sh").args(["-c", KEEPER, "sh"]).arg(server_program("pg_ctl")?).arg(&dir))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .context("starting the keeper of the test cluster")?;
+        let mut keeper =
+            as_server_user(Command::new("/bin/sh").args(["-c", KEEPER, "sh"]).arg(server_program("pg_ctl")?).arg(&dir))
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .process_group(0)
+                .spawn()
+                .context("starting the keeper of the test cluster")?;
         let pipe = keeper.stdin.take();
         let cluster = Self { dir, keeper, pipe };
         pg_ctl(&cluster.dir, &["-w", "-l", &log, "start"])?;
@@ -267,7 +269,8 @@ fn as_server_user(command: &mut Command) -> &mut Command {
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    let output = as_server_user(command).stdin(Stdio::null()).output().with_context(|| format!("running {command:?}"))?;
+    let output =
+        as_server_user(command).stdin(Stdio::null()).output().with_context(|| format!("running {command:?}"))?;
     if !output.status.success() {
         bail!("{command:?} failed: {}", String::from_utf8_lossy(&output.stderr));
     }

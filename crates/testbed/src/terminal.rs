@@ -30,7 +30,8 @@ pub async fn run(script: &str, folder: &Path, prompt: &str, line: &str) -> Resul
         .kill_on_drop(true)
         .spawn()
         .context("starting `script` (Debian: bsdutils)")?;
-    let (mut keyboard, mut screen) = (child.stdin.take().context("no input")?, child.stdout.take().context("no output")?);
+    let (mut keyboard, mut screen) =
+        (child.stdin.take().context("no input")?, child.stdout.take().context("no output")?);
     let mut shown = Vec::new();
     let talk = async {
         while !String::from_utf8_lossy(&shown).contains(prompt) {
