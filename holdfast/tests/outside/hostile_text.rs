@@ -47,12 +47,23 @@ async fn every_text_of_every_field_is_refused_or_kept() -> Result<()> {
     let mut port = 1000;
     for (collection, field) in fields() {
         let secret = ["password", "key"].iter().any(|word| field.ends_with(word));
-        for text in corpus.iter().flat_map(|text| [text.clone(), format!("/{text}")]) {
+        // Of a path the same again where it passes as one.
+        let is_path = ["path", "paths/0", "excludes/0"].iter().any(|end| field.ends_with(end));
+        let absolute = corpus.iter().filter(|_| is_path).map(|text| format!("/{text}"));
+        for text in corpus.iter().cloned().chain(absolute) {
             port += 1;
             let mut body = good_body(&site, collection, port);
-            if field == "/custom_s3_region" {
+            match field {
                 // The other type does not show its region.
-                body["type"] = json!("s3");
+                "/custom_s3_region" => body["type"] = json!("s3"),
+                // The long form would win.
+                "/source_path" => body["source"] = json!({"excludes": ["e"]}),
+                "/database_name" | "/excluded_database_tables" => {
+                    body["type"] = json!("database");
+                    body["source"] = json!({"engine": "postgresql"});
+                    body["database_name"] = json!("db");
+                }
+                _ => {}
             }
             *body.pointer_mut(field).with_context(|| format!("{collection} has no {field}"))? = json!(text);
             let answer = site.client.raw(Method::POST, collection, Some(&body)).await?;
@@ -65,7 +76,8 @@ async fn every_text_of_every_field_is_refused_or_kept() -> Result<()> {
             let shown = site.client.get(&format!("{collection}/{id}")).await?;
             let mut texts = BTreeSet::new();
             strings(&shown, &mut texts);
-            ensure!(texts.contains(text.as_str()) || texts.contains(kept(&text).as_str()) || secret, "{case} came back as {shown:#}");
+            let forms = [text.clone(), kept(&text), format!("https://{text}")];
+            ensure!(forms.iter().any(|form| texts.contains(form.as_str())) || secret, "{case} came back as {shown:#}");
             ensure!(!secret || !texts.contains(text.as_str()) || text.len() < 2, "{case} is a secret and was shown");
             ensure!(!text.contains('\0'), "{case} was taken");
         }
@@ -108,7 +120,8 @@ fn good_body(site: &Site, collection: &str, port: u16) -> Value {
     }
 }
 
-/// What may become of a text that is kept: outer spaces go, line ends and slashes get their one form.
+/// What may become of a text that is kept: outer spaces go, line ends and slashes get their one form. (A bare host of an
+/// endpoint gets its scheme besides.)
 fn kept(text: &str) -> String {
     let mut text = text.trim().replace("\r\n", "\n");
     while text.contains("//") {
@@ -208,7 +221,9 @@ async fn names_are_listed(site: &Site, backup: &Value, folder: &Path, paths: &[P
     let entries = listed["data"]["entries"].as_array().context("no entries")?;
     let shown: BTreeSet<&str> = entries.iter().filter_map(|entry| entry["path"].as_str()).collect();
     let wanted: BTreeSet<&str> = paths.iter().filter_map(|path| path.to_str()).collect();
-    ensure!(shown == wanted, "not listed: {:?}; instead: {:?}", wanted.difference(&shown), shown.difference(&wanted));
+    let some = |set: Vec<&&str>| set.into_iter().take(5).map(|text| format!("{text:?}")).collect::<Vec<_>>();
+    let (missing, strange) = (some(wanted.difference(&shown).collect()), some(shown.difference(&wanted).collect()));
+    ensure!(shown == wanted, "not listed: {missing:?}; instead: {strange:?}");
     Ok(())
 }
 

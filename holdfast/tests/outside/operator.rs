@@ -63,8 +63,9 @@ fn what_is_in_the_way_is_said_before_anything_is_made() -> Result<()> {
     let said = refused(up(&old)?.env("PATH", "/usr/sbin:/sbin"))?;
     ensure!(said.contains("apt-get install postgresql-42"), "{said}");
 
-    let said = refused(up(&data)?.env("HOLDFAST__HTTP__LISTNE", "x").env("HOLDFAST__WORKER__LEASE_SECS", "soon"))?;
-    ensure!(said.contains("listne") && said.contains("lease_secs"), "every error at once: {said}");
+    let wrong = up(&data)?.env("HOLDFAST__HTTP__LISTNE", "x").env("HOLDFAST__WORKER__LEASE_SECS", "soon").output()?;
+    let said = String::from_utf8(wrong.stderr)?;
+    ensure!(!wrong.status.success() && said.contains("listne") && said.contains("lease_secs"), "every error at once: {said}");
     Ok(())
 }
 
