@@ -61,3 +61,40 @@ impl AsyncWrite for Link {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    /// A link, and its far end, which nobody reads.
+    async fn pair(cut: CancellationToken, stall: Duration) -> (Link, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (Link::new(near, cut, stall), listener.accept().await.unwrap().0)
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_is_noticed() {
+        let (mut link, _far) = pair(CancellationToken::new(), Duration::from_millis(200)).await;
+        let piece = vec![0; 1 << 20];
+        let error = loop {
+            match tokio::time::timeout(Duration::from_secs(10), link.write_all(&piece)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => break error,
+                Err(_) => panic!("the write waits for ever"),
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn a_cut_ends_a_read_that_waits() {
+        let cut = CancellationToken::new();
+        let (mut link, _far) = pair(cut.clone(), Duration::from_secs(60)).await;
+        let mut byte = [0];
+        let (read, ()) = tokio::join!(link.read(&mut byte), async { cut.cancel() });
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+    }
+}
