@@ -16,7 +16,7 @@ run_packages=(postgresql)
 # What the demo's customer is made of, and what opens a backup by hand.
 customer_packages=(openssh-server openssh-client tar coreutils bash age zstd acl attr)
 # What tests use besides: other shells and tars as they are found on servers, and a look at system calls.
-test_packages=(dash busybox fish tcsh strace git procps)
+test_packages=(dash busybox fish tcsh strace git procps bsdutils util-linux postgresql-client)
 # What the bench compares with.
 bench_packages=(borgbackup restic sshfs zip procps)
 

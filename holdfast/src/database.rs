@@ -120,7 +120,7 @@ pub async fn store(app: Option<&SecretString>, owner: Option<&SecretString>, con
 
 /// The address is not repeated in an error: it carries a password.
 fn options(url: &SecretString, name: &str) -> Result<PgConnectOptions> {
-    url.expose_secret()
-        .parse()
-        .map_err(|_| anyhow::anyhow!("{name} is no address of a PostgreSQL database (postgres://user:password@host/database)"))
+    url.expose_secret().parse().map_err(|_| {
+        anyhow::anyhow!("{name} is no address of a PostgreSQL database (postgres://user:password@host/database)")
+    })
 }

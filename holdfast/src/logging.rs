@@ -13,7 +13,8 @@ const QUIET: &str = "sqlx::postgres::notice=warn,sea_orm_migration=warn";
 /// # Errors
 /// `log.filter` is not one.
 pub fn start(config: &LogConfig) -> Result<()> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.filter)).map_err(|error| anyhow!("`log.filter`: {error}"))?;
+    let filter =
+        EnvFilter::try_new(format!("{QUIET},{}", config.filter)).map_err(|error| anyhow!("`log.filter`: {error}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match config.format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),

@@ -38,7 +38,11 @@ pub enum CopyBefore {
 /// which case nothing of that step remains.
 pub async fn migrate(pool: &PgPool, copy_before: &CopyBefore) -> Result<Migrated> {
     let mut lock = pool.acquire().await.context("the database cannot be reached")?;
-    sqlx::query("SELECT pg_advisory_lock($1)").bind(LOCK).execute(&mut *lock).await.context("waiting for other migrations")?;
+    sqlx::query("SELECT pg_advisory_lock($1)")
+        .bind(LOCK)
+        .execute(&mut *lock)
+        .await
+        .context("waiting for other migrations")?;
     let outcome = migrate_locked(pool, copy_before, None).await;
     // The lock also ends with the session: an error here keeps nobody out.
     let _ = sqlx::query("SELECT pg_advisory_unlock($1)").bind(LOCK).execute(&mut *lock).await;
@@ -89,9 +93,15 @@ async fn write_copy(pool: &PgPool, copies: &Path, level: usize) -> Result<PathBu
     let now: String = sqlx::query_scalar("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYYMMDD\"T\"HH24MISS\"Z\"')")
         .fetch_one(pool)
         .await?;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(copies).with_context(|| format!("{} cannot be made", copies.display()))?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(copies)
+        .with_context(|| format!("{} cannot be made", copies.display()))?;
     let path = copies.join(format!("before-migration-{}-{now}.sql.zst", level + 1));
-    own_copy::write_plain(pool, &path).await.context("copying the database before the migration; nothing was changed")?;
+    own_copy::write_plain(pool, &path)
+        .await
+        .context("copying the database before the migration; nothing was changed")?;
     Ok(path)
 }
 
@@ -113,7 +123,9 @@ async fn check_rights(pool: &PgPool) -> Result<()> {
         );
     }
     if !may_create {
-        bail!("the database user may not make schemas; let a superuser run: GRANT CREATE ON DATABASE {database} TO {user};");
+        bail!(
+            "the database user may not make schemas; let a superuser run: GRANT CREATE ON DATABASE {database} TO {user};"
+        );
     }
     Ok(())
 }

@@ -125,7 +125,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_environment_of_a_child_is_only_what_was_given() {
-        let service = shell("env | sort | cut -d= -f1 | grep -v -e '^_$' -e '^PWD$' -e '^SHLVL$' | tr '\\n' ' ' >&2; exit 3");
+        let service =
+            shell("env | sort | cut -d= -f1 | grep -v -e '^_$' -e '^PWD$' -e '^SHLVL$' | tr '\\n' ' ' >&2; exit 3");
         let mut child = start(&service, Path::new("/bin/sh")).unwrap();
         assert_eq!(child.wait().await.unwrap().code(), Some(3));
         let service = shell("test \"$(env | grep -c HOLDFAST_)\" = 1 && test -z \"$CARGO\" && test -z \"$HOME\"");

@@ -69,7 +69,17 @@ impl Site {
 }
 
 fn user(email: &str) -> [&str; 9] {
-    ["admin", "create-user", "--email", email, "--name", "Ann \"O'Neil\" \\", "--timezone", "Europe/Oslo", "--password-stdin"]
+    [
+        "admin",
+        "create-user",
+        "--email",
+        email,
+        "--name",
+        "Ann \"O'Neil\" \\",
+        "--timezone",
+        "Europe/Oslo",
+        "--password-stdin",
+    ]
 }
 
 fn identity(folder: &Path, name: &str) -> (String, String) {
@@ -113,7 +123,8 @@ async fn a_token_is_printed_alone_and_stored_as_a_hash() {
         .await
         .expect("look-up");
     assert_eq!(found, ["view-backups", "run-backup-tasks"]);
-    let unknown = ["admin", "create-token", "--email", "ann@example.org", "--name", "ci", "--abilities", "view-backups,root"];
+    let unknown =
+        ["admin", "create-token", "--email", "ann@example.org", "--name", "ci", "--abilities", "view-backups,root"];
     assert!(site.refused(&unknown, "").contains("\"root\""));
     let nobody = ["admin", "create-token", "--email", "bob@example.org", "--name", "ci", "--abilities", "*"];
     assert!(site.refused(&nobody, "").contains("no active user"));
@@ -125,8 +136,10 @@ async fn the_recovery_kit_holds_the_key_that_belongs_to_the_team() {
     site.create_user("ann@example.org");
     let page = site.ok(&["admin", "recovery-kit", "--team", "1"], "");
     let identity = page.lines().find(|line| line.starts_with("AGE-SECRET-KEY-1")).expect("identity");
-    let recipient: String =
-        sqlx::query_scalar("SELECT public FROM team_keys WHERE purpose = 'age'").fetch_one(&site.pool().await).await.expect("key");
+    let recipient: String = sqlx::query_scalar("SELECT public FROM team_keys WHERE purpose = 'age'")
+        .fetch_one(&site.pool().await)
+        .await
+        .expect("key");
     let file = site.path("identity");
     std::fs::write(&file, identity).expect("write");
     let derived = Command::new("age-keygen").arg("-y").arg(&file).output().expect("age-keygen");
@@ -153,9 +166,13 @@ async fn a_backup_of_the_product_comes_back_in_an_empty_database() {
     new.ok(&["admin", "restore", "--from", &file, "--identity", &key], "");
     assert_eq!(std::fs::read(old.path("kek")).expect("key"), std::fs::read(new.path("kek")).expect("key"));
     let pool = new.pool().await;
-    let subject: String = sqlx::query_scalar("SELECT subject FROM audit_events").fetch_one(&pool).await.expect("row");
+    let subject: String =
+        sqlx::query_scalar("SELECT subject FROM audit_events WHERE action = 'x'").fetch_one(&pool).await.expect("row");
     assert_eq!(subject, odd);
-    assert_eq!(new.ok(&["admin", "recovery-kit", "--team", "1"], ""), old.ok(&["admin", "recovery-kit", "--team", "1"], ""));
+    assert_eq!(
+        new.ok(&["admin", "recovery-kit", "--team", "1"], ""),
+        old.ok(&["admin", "recovery-kit", "--team", "1"], "")
+    );
     let open = "SELECT count(*) FROM pg_class WHERE relrowsecurity AND NOT relforcerowsecurity";
     assert_eq!(new.count(open).await, 0, "row-level security holds for the owner again");
     // An id that was given away once is not given away again.
@@ -171,7 +188,8 @@ async fn nothing_is_loaded_from_a_file_that_is_not_whole_or_not_ours() {
     let (other_key, _) = identity(old.folder.path(), "other");
     let file = old.path("own.age").to_str().expect("path").to_owned();
     old.ok(&["admin", "backup", "--to", &file, "--recipient", &recipient], "");
-    let plain = Command::new("sh").args(["-c", "age -d -i \"$1\" \"$2\" | zstd -d", "sh", &key, &file]).output().expect("age");
+    let plain =
+        Command::new("sh").args(["-c", "age -d -i \"$1\" \"$2\" | zstd -d", "sh", &key, &file]).output().expect("age");
     let plain = String::from_utf8(plain.stdout).expect("text");
     let sealed = |name: &str, text: &str| {
         let path = old.path(name).to_str().expect("path").to_owned();
@@ -262,7 +280,10 @@ async fn an_owner_without_rights_is_told_the_statement_that_helps() {
     let socket = cluster.socket_dir().to_owned();
     let superuser = |sql: String| {
         let mut psql = Command::new("psql");
-        psql.args(["-qX", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres", "-h"]).arg(&socket).arg("-c").arg(sql);
+        psql.args(["-qX", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "postgres", "-h"])
+            .arg(&socket)
+            .arg("-c")
+            .arg(sql);
         assert!(psql.status().expect("psql").success());
     };
     superuser("CREATE ROLE \"poor one\" LOGIN".to_owned());

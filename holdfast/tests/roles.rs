@@ -91,7 +91,7 @@ async fn roles_on_their_own_need_the_application_log_in_alone() {
     };
     // Through a ticket and a worker's data plane.
     let check = format!("backup-destinations/{id}/check");
-    while client.post(&check, &serde_json::json!({})).await.is_ok_and(|a| a["data"]["ok"] == true) == false {
+    while !client.post(&check, &serde_json::json!({})).await.is_ok_and(|a| a["data"]["ok"] == true) {
         assert!(start.elapsed() < LIMIT, "no worker checks the destination");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -119,7 +119,8 @@ fn dependencies_stand_once_with_their_purpose() {
 
 fn rust_files() -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut folders: Vec<PathBuf> = metadata().packages.iter().map(|p| p.manifest_path.with_file_name("").into()).collect();
+    let mut folders: Vec<PathBuf> =
+        metadata().packages.iter().map(|p| p.manifest_path.with_file_name("").into()).collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
             let path = entry.path();

@@ -1,12 +1,10 @@
-//! `holdfast up` as an operator meets it: what it says when something is in the way, and what is left when it dies.
+//! `holdfast up` keeps what it started running: a process or a database that dies is there again, and one end ends all.
 
 use holdfast_testbed::processes::{self, Process};
 use holdfast_testbed::product::{Product, ProductOptions};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -20,17 +18,6 @@ fn folder() -> tempfile::TempDir {
 
 fn options(data_dir: PathBuf) -> ProductOptions {
     ProductOptions { binary: env!("CARGO_BIN_EXE_holdfast").into(), data_dir, workers: 2, settings: Vec::new() }
-}
-
-/// What `up` says when it refuses to start.
-fn refused(data_dir: &Path, listen: &str) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_holdfast"))
-        .args(["up", "--listen", listen, "--data-dir"])
-        .arg(data_dir)
-        .output()
-        .expect("start");
-    assert_eq!(output.status.code(), Some(1));
-    String::from_utf8(output.stderr).expect("text")
 }
 
 fn kill(process: &Process) {
@@ -80,7 +67,7 @@ async fn it_keeps_its_processes_and_its_database_running_and_stops_all_of_them()
     kill(&workers[0]);
     let has = |role: &'static str, old: &Process| {
         let now = product.of_role(role).unwrap_or_default();
-        now.len() >= 1 && now.iter().all(|process| process.pid != old.pid)
+        !now.is_empty() && now.iter().all(|process| process.pid != old.pid)
     };
     wait_for("the api again", async || has("api", &api[0]) && is_ready(&product).await).await;
     wait_for("the worker again", async || {
@@ -98,62 +85,4 @@ async fn it_keeps_its_processes_and_its_database_running_and_stops_all_of_them()
     assert!(postmaster(&data).is_none(), "the database is stopped");
     let left: Vec<_> = processes::all().expect("processes").into_iter().filter(|p| family.contains(p)).collect();
     assert!(left.is_empty(), "{left:?}");
-}
-
-#[tokio::test]
-async fn after_its_own_death_nothing_but_the_database_lives_and_the_next_start_takes_that_over() {
-    let folder = folder();
-    let data = folder.path().join("data");
-    let product = Product::start(options(data.clone())).await.expect("start");
-    let family = product.processes().expect("processes");
-    let up = family.iter().find(|process| process.arguments.get(1).is_some_and(|role| role == "up")).expect("up");
-    kill(up);
-    wait_for("the children's end", async || {
-        let left = processes::all().expect("processes");
-        !left.iter().any(|process| family.iter().any(|old| old.pid == process.pid && old.arguments == process.arguments))
-    })
-    .await;
-    let server = postmaster(&data).expect("the database outlives a crash");
-    drop(product);
-
-    let product = Product::start(options(data.clone())).await.expect("start again");
-    assert_eq!(postmaster(&data), Some(server), "taken over, not started anew");
-    product.stop().await.expect("stop");
-    assert!(postmaster(&data).is_none());
-}
-
-#[tokio::test]
-async fn it_says_in_one_sentence_what_is_in_the_way() {
-    let folder = folder();
-    let data = folder.path().join("data");
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("its address").to_string();
-    let said = refused(&data, &address);
-    assert!(said.contains(&format!("something else listens on {address}")) && said.contains("--listen"), "{said}");
-
-    if rustix::process::geteuid().is_root() {
-        let closed = folder.path().join("closed");
-        std::fs::create_dir(&closed).expect("folder");
-        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).expect("mode");
-        let said = refused(&closed.join("data"), "127.0.0.1:0");
-        assert!(said.contains(&format!("chmod o+x {}", closed.display())), "{said}");
-    }
-
-    let product = Product::start(options(data.clone())).await.expect("start");
-    let said = refused(&data, "127.0.0.1:0");
-    assert!(said.contains("already runs with the data folder"), "{said}");
-    product.stop().await.expect("stop");
-
-    let kek = data.join("kek");
-    let whole = std::fs::read(&kek).expect("the key was made");
-    assert_eq!(std::fs::metadata(&kek).expect("key").permissions().mode() & 0o777, 0o600);
-    std::fs::remove_file(&kek).expect("remove");
-    let said = refused(&data, "127.0.0.1:0");
-    assert!(said.contains("is missing") && !kek.exists(), "{said}");
-    let other = String::from_utf8(whole).expect("text").replace(['1', '2', '3'], "0");
-    std::fs::write(&kek, other.replace("holdfast-kek-0", "holdfast-kek-1")).expect("another key");
-    std::fs::set_permissions(&kek, std::fs::Permissions::from_mode(0o600)).expect("mode");
-    let said = refused(&data, "127.0.0.1:0");
-    assert!(said.contains("is not the one"), "{said}");
-    assert!(postmaster(&data).is_none(), "a start that refuses leaves no database running");
 }

@@ -92,11 +92,7 @@ impl Lines {
     }
 }
 
-async fn load_lines(
-    pool: &PgPool,
-    lines: &mut Lines,
-    take_key: impl FnOnce(Kek) -> Result<()>,
-) -> Result<Loaded> {
+async fn load_lines(pool: &PgPool, lines: &mut Lines, take_key: impl FnOnce(Kek) -> Result<()>) -> Result<Loaded> {
     let (migrations, kek) = read_head(lines).await?;
     refuse_content(pool).await?;
     schema::migrate_to(pool, &migrations).await?;
@@ -134,7 +130,8 @@ async fn read_head(lines: &mut Lines) -> Result<(Vec<String>, Kek)> {
 /// Tables alone are no content: a load that failed half way leaves them, and may be tried again.
 async fn refuse_content(pool: &PgPool) -> Result<()> {
     let has_tables: bool = sqlx::query_scalar("SELECT to_regclass('vault_keys') IS NOT NULL").fetch_one(pool).await?;
-    let rows = "SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM teams) OR EXISTS (SELECT 1 FROM vault_keys)";
+    let rows =
+        "SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM teams) OR EXISTS (SELECT 1 FROM vault_keys)";
     if has_tables && sqlx::query_scalar(rows).fetch_one(pool).await? {
         bail!("the database is in use already: restore into a new data folder or an empty database");
     }
@@ -163,7 +160,9 @@ async fn load_tables(connection: &mut PgConnection, tables: &[Table], lines: &mu
             if line != format!("{COPY}{} FROM stdin;", table.with_columns()) {
                 bail!("the table {} in the file is not the one in the database", table.name);
             }
-            rows += load_rows(connection, table, lines).await.with_context(|| format!("filling the table {}", table.name))?;
+            rows += load_rows(connection, table, lines)
+                .await
+                .with_context(|| format!("filling the table {}", table.name))?;
         } else if line.starts_with(SEQUENCE) {
             load_sequence(connection, tables, &line).await?;
         } else {

@@ -69,8 +69,9 @@ async fn read_database(pool: &PgPool, kek: Option<&Kek>, sender: &mpsc::Sender<P
     let mut connection = pool.acquire().await.context("the database cannot be reached")?.detach();
     sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut connection).await?;
     let mut head = format!("{HEAD}\n");
-    let names: Vec<String> =
-        sqlx::query_scalar("SELECT version::text FROM seaql_migrations ORDER BY version").fetch_all(&mut connection).await?;
+    let names: Vec<String> = sqlx::query_scalar("SELECT version::text FROM seaql_migrations ORDER BY version")
+        .fetch_all(&mut connection)
+        .await?;
     for name in names {
         head.push_str(&format!("{MIGRATION}{name}\n"));
     }
@@ -105,11 +106,12 @@ async fn copy_rows(connection: &mut PgConnection, table: &Table, sender: &mpsc::
 /// Ids are never used twice, not even those of rows that are gone.
 async fn sequence_line(connection: &mut PgConnection, table: &Table) -> Result<Option<String>> {
     let Some(identity) = &table.identity else { return Ok(None) };
-    let last: Option<i64> = sqlx::query_scalar("SELECT pg_sequence_last_value(pg_get_serial_sequence($1, $2)::regclass)")
-        .bind(&table.name)
-        .bind(identity)
-        .fetch_one(connection)
-        .await?;
+    let last: Option<i64> =
+        sqlx::query_scalar("SELECT pg_sequence_last_value(pg_get_serial_sequence($1, $2)::regclass)")
+            .bind(&table.name)
+            .bind(identity)
+            .fetch_one(connection)
+            .await?;
     Ok(last.map(|last| format!("{SEQUENCE}'{}', '{identity}'), {last});\n", table.name)))
 }
 

@@ -161,7 +161,9 @@ impl PrivatePostgres {
         if let Err(error) = self.data_dir.wait_for_users(USERS_WAIT).await {
             tracing::warn!("stopping the database although {error}");
         }
-        self.pg_ctl(&["-m", "fast", "-w", "-t", SERVER_SECS, "stop"]).await.context("stopping the private PostgreSQL")?;
+        self.pg_ctl(&["-m", "fast", "-w", "-t", SERVER_SECS, "stop"])
+            .await
+            .context("stopping the private PostgreSQL")?;
         // The folder is under /run or /tmp and made again at the next start.
         let _ = std::fs::remove_dir_all(&self.socket_dir);
         Ok(())
@@ -177,7 +179,9 @@ impl PrivatePostgres {
                 tracing::info!("took over the private PostgreSQL that was left running");
                 return self.make_database().await;
             }
-            self.pg_ctl(&["-m", "fast", "-w", "-t", SERVER_SECS, "stop"]).await.context("stopping a server left over")?;
+            self.pg_ctl(&["-m", "fast", "-w", "-t", SERVER_SECS, "stop"])
+                .await
+                .context("stopping a server left over")?;
         }
         self.prepare_socket_dir()?;
         self.write_settings(&data)?;

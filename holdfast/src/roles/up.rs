@@ -30,7 +30,11 @@ pub async fn run(args: UpArgs, file: Option<&Path>) -> Result<ExitCode> {
 }
 
 async fn up(args: UpArgs, file: Option<&Path>, config: Config, lifecycle: &Lifecycle) -> Result<()> {
-    let folder = args.place.data_dir.as_deref().context("say where the data goes: --data-dir DIR (such as /var/lib/holdfast)")?;
+    let folder = args
+        .place
+        .data_dir
+        .as_deref()
+        .context("say where the data goes: --data-dir DIR (such as /var/lib/holdfast)")?;
     if args.workers > 1 && config.data_plane.listen.port() != 0 {
         bail!("several workers cannot listen on one port: set `data_plane.listen` to port 0, or --workers 1");
     }
@@ -65,7 +69,9 @@ async fn serve(shared: &Shared<'_>, listener: TcpListener, workers: u16, lifecyc
 fn bind(address: SocketAddr) -> Result<TcpListener> {
     let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            anyhow::anyhow!("something else listens on {address} already: choose another address with --listen HOST:PORT")
+            anyhow::anyhow!(
+                "something else listens on {address} already: choose another address with --listen HOST:PORT"
+            )
         }
         _ => anyhow::anyhow!("cannot listen on {address} ({error}): choose another address with --listen HOST:PORT"),
     })?;
@@ -95,7 +101,10 @@ async fn announce(shared: &Shared<'_>, store: &Store) -> Result<()> {
     say(format_args!("Holdfast is at {url} (data in {}); Ctrl-C ends it.", shared.data_dir.path().display()));
     let secret = SetupSecret::generate(&mut rand::rng());
     if store.issue_setup_link(secret.hash().as_bytes()).await? {
-        say(format_args!("There is no user yet. Make the first one, once, at:\n  {url}/setup?token={}", secret.expose()));
+        say(format_args!(
+            "There is no user yet. Make the first one, once, at:\n  {url}/setup?token={}",
+            secret.expose()
+        ));
     }
     Ok(())
 }

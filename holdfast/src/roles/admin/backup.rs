@@ -11,6 +11,9 @@ pub async fn run(site: &Site<'_>, to: &Path, recipients: &[String]) -> Result<()
     let (kek, _) = kek::open(&kek::path(site.config, site.data_dir)?, &store).await?;
     let pool = site.database.owner_pool().await?;
     own_copy::write_encrypted(&pool, &kek, to, recipients).await?;
-    say(format_args!("{} holds the database and the key. Keep it, and the identity that opens it, elsewhere.", to.display()));
+    say(format_args!(
+        "{} holds the database and the key. Keep it, and the identity that opens it, elsewhere.",
+        to.display()
+    ));
     Ok(())
 }

@@ -2,30 +2,26 @@
 
 use super::Site;
 use crate::logging::say;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use holdfast_domain::Abilities;
+use holdfast_domain::text::LABEL;
 use holdfast_store::Access;
 use holdfast_store::repositories::tokens::NewToken;
 use holdfast_vault::token::PlainToken;
 use secrecy::ExposeSecret;
+use serde_json::json;
 
 pub async fn run(site: &Site<'_>, email: &str, name: String, abilities: &[String]) -> Result<()> {
     let abilities = Abilities::parse(abilities.iter().map(|name| name.trim()))?;
-    if name.trim().is_empty() || name.chars().any(char::is_control) {
-        bail!("the token's name must have visible characters");
-    }
+    let name = LABEL.canonical(&name).context("the token's name cannot be used")?;
     let store = site.database.store().await?;
     let login = store.find_login(email).await?.with_context(|| format!("there is no active user {email}"))?;
     let token = PlainToken::generate(&mut rand::rng());
     let tx = store.for_team(&Access::system(login.team_id, "the operator makes a token")).await?;
-    let new = NewToken {
-        user_id: login.user_id,
-        name: name.trim().to_owned(),
-        secret_hash: token.hash().to_vec(),
-        abilities,
-        expires_at: None,
-    };
+    let new =
+        NewToken { user_id: login.user_id, name, secret_hash: token.hash().to_vec(), abilities, expires_at: None };
     let id = tx.tokens().insert(new).await?;
+    tx.audit_events().record("token.create", &format!("tokens:{id}"), json!({"by": "admin create-token"})).await?;
     tx.commit().await?;
     say(token.to_wire(id).expose_secret());
     Ok(())

@@ -3,13 +3,19 @@
 use super::Site;
 use crate::kek;
 use crate::logging::say;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
+use holdfast_domain::schedule::parse_zone;
+use holdfast_domain::text::LABEL;
 use holdfast_store::repositories::team_keys::NewKeyRow;
 use holdfast_store::system::{AccountOutcome, NewAccount};
 use holdfast_vault::{Opener, Sealer, password, team_keys};
+use serde_json::json;
 use std::io::Read;
+use validator::ValidateEmail;
 use zeroize::Zeroizing;
 
+/// As the API allows.
+const EMAIL_MAX_BYTES: usize = 255;
 /// More is no password.
 const INPUT_MAX_BYTES: u64 = 4096;
 
@@ -22,15 +28,13 @@ pub struct NewUser {
 }
 
 pub async fn run(site: &Site<'_>, new: NewUser) -> Result<()> {
-    if !new.email.contains('@') || new.email.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    if !new.email.validate_email() || new.email.len() > EMAIL_MAX_BYTES {
         bail!("{:?} is no e-mail address", new.email);
     }
-    if new.name.trim().is_empty() || new.name.chars().any(char::is_control) {
-        bail!("the name must have visible characters");
+    let name = LABEL.canonical(&new.name).context("the name cannot be used")?;
+    if parse_zone(&new.timezone).is_none() {
+        bail!("{:?} is no time zone: give one as Europe/Copenhagen or UTC", new.timezone);
     }
-    new.timezone
-        .parse::<chrono_tz::Tz>()
-        .map_err(|_| anyhow!("{:?} is no time zone: give one as Europe/Copenhagen or UTC", new.timezone))?;
     let password = read_password()?;
     password::check_new(&password).context("choose another password")?;
     let store = site.database.store().await?;
@@ -44,7 +48,7 @@ pub async fn run(site: &Site<'_>, new: NewUser) -> Result<()> {
     };
     let account = NewAccount {
         email: new.email.clone(),
-        name: new.name.trim().to_owned(),
+        name,
         password_hash: password::hash(&password, &mut rand::rng())?,
         timezone: new.timezone,
         team_uuid: team_keys::random_uuid(&mut rand::rng()),
@@ -56,6 +60,7 @@ pub async fn run(site: &Site<'_>, new: NewUser) -> Result<()> {
     let team_id = tx.team_id();
     let rows = team_keys::generate(&mut rand::rng(), &sealer, team_id).into_iter().map(row).collect();
     tx.team_keys().insert(rows).await?;
+    tx.audit_events().record("user.create", &format!("users:{user_id}"), json!({"by": "admin create-user"})).await?;
     tx.commit().await?;
     say(format_args!("user {user_id} with team {team_id} was made"));
     Ok(())
@@ -74,7 +79,11 @@ fn row(key: team_keys::NewTeamKey) -> NewKeyRow {
 /// One line's end is what `echo` and an editor add; everything else belongs to the password.
 fn read_password() -> Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
-    std::io::stdin().lock().take(INPUT_MAX_BYTES).read_to_string(&mut text).context("the password on standard input")?;
+    std::io::stdin()
+        .lock()
+        .take(INPUT_MAX_BYTES)
+        .read_to_string(&mut text)
+        .context("the password on standard input")?;
     let end = text.strip_suffix('\n').map(|t| t.strip_suffix('\r').unwrap_or(t).len());
     if let Some(end) = end {
         text.truncate(end);

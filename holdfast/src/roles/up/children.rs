@@ -6,8 +6,8 @@ use crate::supervisor::Service;
 use anyhow::{Context, Result};
 use holdfast_config::Config;
 use std::ffi::OsString;
-use std::os::unix::fs::DirBuilderExt;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -60,7 +60,11 @@ pub fn worker(shared: &Shared<'_>, number: u16, kek_file: &Path) -> Result<Servi
     if shared.config.destinations.local_root.is_none() {
         let root = shared.data_dir.local_root();
         let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(&root).with_context(|| format!("{} cannot be made", root.display()))?;
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(&root)
+            .with_context(|| format!("{} cannot be made", root.display()))?;
         set(&mut env, "HOLDFAST__DESTINATIONS__LOCAL_ROOT", root);
     }
     Ok(Service {
