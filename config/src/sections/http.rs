@@ -15,13 +15,13 @@ pub struct HttpConfig {
     pub public_url: Option<Url>,
     /// Hosts a request may name when there is no `public_url`; without port, lower case.
     pub allowed_hosts: Vec<String>,
-    /// Whose `X-Forwarded-For` is believed.
+    /// Reverse proxies: one such address may hold any number of connections.
     pub trusted_proxies: Vec<IpNet>,
     /// Requests a minute for one user; 0 = no limit.
     pub rate_limit_per_min: u32,
     /// Starts of runs a minute for one user; 0 = no limit.
     pub run_rate_limit_per_min: u32,
-    /// Checks of a password or setup secret a minute, for one account and for one client address.
+    /// Tries of the set-up secret a minute, all clients together.
     pub login_rate_limit_per_min: u32,
     /// Largest body of a request.
     pub max_body_bytes: u32,
