@@ -93,10 +93,10 @@ fn an_input_that_ends_early_places_nothing_and_leaves_nothing() {
     let framed = [format!("{}\n", stream.len()).as_bytes(), &stream].concat();
     let target = dir.path().join("back");
     for sh in SHELLS {
-        // In the middle of a frame, after it, after the end, and with another word than ours.
-        for input in
-            [&framed[..300], &framed, &[&framed[..], b"end\n"].concat(), &[&framed[..], b"end\nplac\n"].concat()]
-        {
+        // In the middle of a frame, after it, after the end, with another word than ours, and with ours after a break.
+        let broken =
+            [&b""[..], b"end\n", b"end\nplac\n", b"undo\nplace\n", b"\nplace\n"].map(|tail| [&framed, tail].concat());
+        for input in broken.iter().map(Vec::as_slice).chain([&framed[..300]]) {
             let fields = [target.to_str().unwrap().trim_start_matches('/'), "refuse", "keep_path", "0", "0"];
             let fields: Vec<&[u8]> = fields.iter().map(|f| f.as_bytes()).collect();
             let mut child = Command::new(sh[0])
