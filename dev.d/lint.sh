@@ -8,7 +8,7 @@ step "Clippy"
 cargo clippy --workspace --all-targets --locked --quiet -- -D warnings || fail "clippy has something to say, above"
 
 step "Documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet --document-private-items ||
+RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --locked --quiet --document-private-items ||
     fail "the documentation has a broken link or the like, above"
 
 step "Dependencies"

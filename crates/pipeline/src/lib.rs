@@ -3,8 +3,8 @@
 //! Streams with bounded buffers; never a whole file in memory, never a byte on a disk that is not the destination's.
 //! The end of a stream is a positive statement of its producer: a channel that closes without one is an error.
 //!
-//! A backup: [`encode`] gives an input, a body and an index; the worker pumps the source into the input while it runs
-//! [`fan_out`] over body and index *at the same time* (each has a small buffer: reading one after the other would stand
+//! A backup: [`encode()`] gives an input, a body and an index; the worker pumps the source into the input while it runs
+//! [`fan_out()`] over body and index *at the same time* (each has a small buffer: reading one after the other would stand
 //! still). After `input.finish()` and both fan-outs, `outcome.wait()` says what was made, and only then
 //! [`Written::commit`] makes it visible.
 
