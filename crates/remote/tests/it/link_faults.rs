@@ -70,7 +70,7 @@ async fn nothing_is_left_on_the_server_when_the_client_goes() {
         let mut session = Session::connect_with(&guard(), &peer, hasty()).await.unwrap();
         let mut running = session.start(SILENT, &[]).await.unwrap();
         first_byte(&mut running).await;
-        assert!(bench.login.processes().unwrap().iter().any(|p| p.contains("sleep 1000")));
+        bench.await_process("sleep 1000").await;
         proxy.strike(fault);
         let left = bench.left_after(Duration::from_secs(5)).await;
         assert!(left.is_empty(), "{fault:?}: {left:?}");

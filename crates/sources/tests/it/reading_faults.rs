@@ -147,7 +147,7 @@ async fn a_child_that_says_nothing_dies_with_its_client() {
     let root = bench.tree("tree", &[("a", "1")]);
     let mut reader = bench.open(&spec(&[&root], &[])).await.unwrap();
     reader.next().await.unwrap().unwrap();
-    assert!(bench.login.processes().unwrap().iter().any(|p| p.contains("sleep 1000")));
+    bench.await_process("sleep 1000").await;
     drop(reader);
     let left = bench.left_after(Duration::from_secs(5)).await;
     assert!(left.is_empty(), "{left:?}");

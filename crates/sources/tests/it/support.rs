@@ -85,6 +85,15 @@ impl Bench {
         read_all(self.open(spec).await?).await
     }
 
+    /// Waits until the login runs `what`.
+    pub async fn await_process(&self, what: &str) {
+        let until = Instant::now() + Duration::from_secs(10);
+        while !self.login.processes().unwrap().iter().any(|p| p.contains(what)) {
+            assert!(Instant::now() < until, "{what} was never there");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until no process of the login is left; what is left otherwise.
     pub async fn left_after(&self, patience: Duration) -> Vec<String> {
         let until = Instant::now() + patience;
