@@ -53,7 +53,7 @@ fn operation<'a>(item: &'a mut PathItem, method: &str) -> Option<&'a mut Operati
 pub(super) fn finish(mut document: OpenApi) -> OpenApi {
     let mut info = Info::new("Holdfast", env!("CARGO_PKG_VERSION"));
     info.description = Some("Backups of remote servers, verified, and given back.".to_owned());
-    info.license = Some(License::new("MIT OR Apache-2.0"));
+    info.license = Some(License::new("MIT"));
     document.info = info;
     let components = document.components.get_or_insert_with(Components::new);
     components.schemas.insert(ErrorBody::name().into_owned(), ErrorBody::schema());

@@ -45,7 +45,8 @@ pub struct CheckView {
 /// One step of a check.
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct CheckStepView {
-    /// `connect`, `host_key`, `authenticate`, `tools`, `write`, `read_back`, `delete`.
+    /// Of a server `resolve`, `connect`, `host_key`, `log_in`, `tools`; of a destination `open`, `write`, `read_back`,
+    /// `delete`; `prepare` where a secret does not open.
     pub name: String,
     /// Whether it went well.
     pub ok: bool,

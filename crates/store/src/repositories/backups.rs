@@ -97,18 +97,6 @@ impl Backups<'_> {
         Ok(pairs.into_iter().collect())
     }
 
-    /// The backup a run made, deleted or not.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn of_run(&self, run_id: i64) -> Result<Option<table::Model>, StoreError> {
-        Ok(table::Entity::find()
-            .filter(table::Column::TeamId.eq(self.0.team_id().0))
-            .filter(table::Column::BackupRunId.eq(run_id))
-            .one(self.0.conn())
-            .await?)
-    }
-
     /// Streams and copies of one.
     ///
     /// # Errors

@@ -89,7 +89,7 @@ impl ServerContact<'_> {
                 WHERE id = $1 AND team_id = $4 AND host = $2 AND port = $3 AND deleted_at IS NULL AND pinned_host_key IS NULL
                 RETURNING team_id, id)
              INSERT INTO audit_events (team_id, action, subject, details)
-             SELECT team_id, 'remote_server.host_key_trusted', 'remote_server:' || id, jsonb_build_object('host_key', $5::text)
+             SELECT team_id, 'remote_server.host_key_trusted', 'remote_servers:' || id, jsonb_build_object('host_key', $5::text)
              FROM pinned";
         Ok(self.execute(sql, contact, &[key.into()]).await? == 1)
     }
