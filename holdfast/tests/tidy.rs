@@ -11,14 +11,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("entity", &[]),
     ("migration", &[]),
-    ("config", &["domain"]),
+    ("config", &[]),
     ("vault", &["domain"]),
-    ("egress", &["domain"]),
+    ("egress", &[]),
     ("store", &["domain", "entity", "vault"]),
     ("remote", &["domain", "egress"]),
     ("pipeline", &["domain"]),
-    ("sources", &["domain", "pipeline", "remote"]),
-    ("destinations", &["domain", "egress", "pipeline"]),
+    ("sources", &["domain", "remote"]),
+    ("destinations", &["domain", "pipeline"]),
     ("api", &["config", "domain", "store", "vault"]),
     ("worker", &["config", "destinations", "domain", "egress", "pipeline", "remote", "sources", "store", "vault"]),
     ("testbed", &["migration"]),
@@ -102,12 +102,16 @@ fn dependencies_stand_once_with_their_purpose() {
     let is_bare = |line: &&str| line.contains('=') && !line.contains("path = ") && !line.contains(" # ");
     let bare: Vec<_> = section.lines().filter(is_bare).collect();
     assert!(bare.is_empty(), "dependencies without a comment of purpose: {bare:#?}");
-    for package in metadata().packages {
+    let mut unused: BTreeSet<&str> =
+        section.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect();
+    let packages = metadata().packages;
+    for package in &packages {
         let manifest = std::fs::read_to_string(&package.manifest_path).expect("a manifest");
         let manifest: toml::Table = manifest.parse().expect("TOML");
         for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
             let entries = manifest.get(section).and_then(toml::Value::as_table).into_iter().flatten();
             for (name, entry) in entries {
+                unused.remove(name.as_str());
                 let table = entry.as_table().filter(|t| t.len() == 1 && t.contains_key("workspace"));
                 assert!(table.is_some(), "{}: `{name}` must be `{name}.workspace = true`", package.name);
             }
@@ -115,6 +119,7 @@ fn dependencies_stand_once_with_their_purpose() {
         let inherits = manifest.get("lints").and_then(|lints| lints.get("workspace"));
         assert_eq!(inherits, Some(&toml::Value::Boolean(true)), "{} has its own lints", package.name);
     }
+    assert!(unused.is_empty(), "nobody uses {unused:?}");
 }
 
 fn rust_files() -> Vec<PathBuf> {
