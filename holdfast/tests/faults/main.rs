@@ -1,0 +1,14 @@
+//! Faults through the real binary: an api and workers as processes of their own, HTTP in, bytes at the destination out,
+//! a real `sshd` and a real Postgres. Which fault is proven by which test stands in `docs/faults.md`.
+//!
+//! Every test ends with [`stage::Stage::assert_clean`]: nothing left anywhere, whatever happened before.
+
+mod cancel;
+mod database;
+mod disk;
+mod killed;
+mod link;
+mod paused;
+mod servers;
+mod sources;
+mod stage;
