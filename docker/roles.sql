@@ -1,9 +1,12 @@
 -- Before the first migration, as the superuser of the database container: an owner without superuser rights, and the
 -- log-in of api and workers, which can do what the application may and nothing else.
-\getenv owner_password HOLDFAST_OWNER_PASSWORD
-\getenv app_password HOLDFAST_APP_PASSWORD
-CREATE ROLE holdfast LOGIN CREATEROLE PASSWORD :'owner_password';
+\set ON_ERROR_STOP on
+\set owner_password `cat /run/secrets/owner_password`
+\set app_password `cat /run/secrets/app_password`
+CREATE ROLE holdfast LOGIN PASSWORD :'owner_password';
 CREATE ROLE holdfast_app NOLOGIN;
 CREATE ROLE holdfast_app_login LOGIN IN ROLE holdfast_app PASSWORD :'app_password';
-GRANT holdfast_app TO holdfast WITH ADMIN OPTION;
+GRANT holdfast_app TO holdfast;
 CREATE DATABASE holdfast OWNER holdfast;
+REVOKE CONNECT ON DATABASE holdfast FROM PUBLIC;
+GRANT CONNECT ON DATABASE holdfast TO holdfast_app_login;
