@@ -51,7 +51,8 @@ async fn comes_back(mode: &str, more: Value) -> Result<()> {
     assert_eq!(sum.split(' ').next(), backup["streams"][0]["stored_sha256"].as_str(), "the download is the object");
     if mode == "managed" {
         let kit = site.product.admin(&["recovery-kit", "--team", "1"]).await?;
-        let identity = kit.lines().find(|line| line.starts_with("AGE-SECRET-KEY-1")).context("no identity in the kit")?;
+        let identity =
+            kit.lines().find(|line| line.starts_with("AGE-SECRET-KEY-1")).context("no identity in the kit")?;
         fs::write(by_hand.join("identity.txt"), identity)?;
     }
     let plain = fenced(mode)?;
@@ -63,7 +64,8 @@ async fn comes_back(mode: &str, more: Value) -> Result<()> {
     ensure!(others == 0, "opened by hand: {found}");
     if is_root() {
         fs::remove_dir_all(by_hand.join("restored"))?;
-        open_by_hand(mode, &plain.replace("tar --extract", &format!("tar --extract {}", root_flags()?)), &by_hand).await?;
+        open_by_hand(mode, &plain.replace("tar --extract", &format!("tar --extract {}", root_flags()?)), &by_hand)
+            .await?;
         assert_equal(&tree, &opened)?;
     }
     site.product.stop().await

@@ -56,7 +56,14 @@ async fn no_secret_leaves_its_place() -> Result<()> {
     deeds?;
     let dump = places.own_file("dump.sql");
     let socket = sweep.site.product.database_socket()?;
-    output(Command::new("/usr/lib/postgresql/15/bin/pg_dump").arg("-h").arg(&socket).args(["-U", "postgres", "-f"]).arg(&dump).arg("holdfast"))?;
+    output(
+        Command::new("/usr/lib/postgresql/15/bin/pg_dump")
+            .arg("-h")
+            .arg(&socket)
+            .args(["-U", "postgres", "-f"])
+            .arg(&dump)
+            .arg("holdfast"),
+    )?;
     fs::write(places.own_file("answers"), sweep.record.bytes())?;
     fs::write(places.own_file("processes"), processes.stop())?;
     customer.stop()?;
@@ -79,7 +86,12 @@ async fn prepare() -> Result<Sweep> {
     let site = Site::start(options).await?;
     let psql = "ALTER SYSTEM SET log_statement = 'all'; ALTER SYSTEM SET log_error_verbosity = 'default'; SELECT pg_reload_conf()";
     for statement in psql.split("; ") {
-        output(Command::new("psql").arg("-h").arg(site.product.database_socket()?).args(["-U", "postgres", "-c", statement]))?;
+        output(
+            Command::new("psql")
+                .arg("-h")
+                .arg(site.product.database_socket()?)
+                .args(["-U", "postgres", "-c", statement]),
+        )?;
     }
     let kit = site.product.admin(&["recovery-kit", "--team", "1"]).await?;
     let identity = kit.lines().find(|line| line.starts_with("AGE-SECRET-KEY-1")).context("no identity in the kit")?;
@@ -89,9 +101,11 @@ async fn prepare() -> Result<Sweep> {
     let kek = fs::read_to_string(site.product.data_dir().join("kek"))?;
     let longest = kek.split_whitespace().max_by_key(|word| word.len()).context("an empty key file")?;
     markers.add("key-encryption key", longest);
-    let person = ["create-user", "--email", "canary@example.org", "--name", "Canary", "--timezone", "UTC", "--password-stdin"];
+    let person =
+        ["create-user", "--email", "canary@example.org", "--name", "Canary", "--timezone", "UTC", "--password-stdin"];
     admin_with_input(&site, &person, &markers.fresh("user password"))?;
-    let words = ["create-token", "--email", holdfast_testbed::product::USER_EMAIL, "--name", "canary", "--abilities", "*"];
+    let words =
+        ["create-token", "--email", holdfast_testbed::product::USER_EMAIL, "--name", "canary", "--abilities", "*"];
     let token = site.product.admin(&words).await?.trim().to_owned();
     markers.add("API token", token.split_once('|').map_or(token.as_str(), |(_, secret)| secret));
     let record = Record::default();
@@ -205,7 +219,11 @@ impl Sweep {
     /// An error names the field, never its value.
     async fn refused_bodies(&mut self, server: i64) -> Result<()> {
         let secret = format!("{}\nx", self.markers.of("server password"));
-        self.refused("remote-servers", &json!({"password": secret, "database_password": secret, "private_key": secret})).await?;
+        self.refused(
+            "remote-servers",
+            &json!({"password": secret, "database_password": secret, "private_key": secret}),
+        )
+        .await?;
         let task = json!({
             "encryption_password": self.markers.fresh("encryption password"), "isolated_password": secret,
             "source": {"password": secret}, "encryption": self.markers.of("encryption password"),
@@ -225,7 +243,8 @@ impl Sweep {
         let lost = json!({"source": {"paths": ["/nowhere"]}, "encryption": {"mode": "password"}, "encryption_password": secret});
         let task = self.task(server, lost).await?;
         self.run(task, "failed").await?;
-        let task = self.task(server, json!({"backup_destination_id": s3, "source": {"paths": ["/etc/hostname"]}})).await?;
+        let task =
+            self.task(server, json!({"backup_destination_id": s3, "source": {"paths": ["/etc/hostname"]}})).await?;
         self.run(task, "failed").await?;
         let wrong = json!({
             "source": {"paths": ["/etc/hostname"]}, "isolated_username": self.user.name(),
@@ -258,7 +277,17 @@ impl Sweep {
     }
 
     async fn read_everything(&self) -> Result<()> {
-        for path in ["user", "ssh-key", "remote-servers", "backup-destinations", "backup-tasks", "backup-runs", "backups", "restores", "openapi.json"] {
+        for path in [
+            "user",
+            "ssh-key",
+            "remote-servers",
+            "backup-destinations",
+            "backup-tasks",
+            "backup-runs",
+            "backups",
+            "restores",
+            "openapi.json",
+        ] {
             let list = self.client.get(path).await?;
             for item in list["data"].as_array().into_iter().flatten() {
                 let id = item["id"].as_i64().context("an item without an id")?;

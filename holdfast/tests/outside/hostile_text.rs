@@ -23,18 +23,63 @@ fn victim() -> String {
 fn corpus(victim: &str) -> Vec<String> {
     let touch = format!("touch {victim}");
     let mut texts: Vec<String> = [
-        "it's \"quoted\"", "a\nb", "a\r\nb", "tab\there", "-rf", "-", "--", "\\", "'", "\"", "`", "$", "~", "#", "!", "*",
-        "..", "../../etc/passwd", "/../..", "%s%n%00%2e", "<script>alert(1)</script>", "' OR '1'='1", "a\0b", "\0",
-        "日本語 🗄️", "שלום", "invoice\u{202e}fdp.exe", "a\u{2028}b", "\u{feff}", "\u{1b}[31mred", "{{7*7}}", "host=x port=1", "a b",
-        "0", "null", "[]", "localhost;id", "/a/\u{fffd}",
+        "it's \"quoted\"",
+        "a\nb",
+        "a\r\nb",
+        "tab\there",
+        "-rf",
+        "-",
+        "--",
+        "\\",
+        "'",
+        "\"",
+        "`",
+        "$",
+        "~",
+        "#",
+        "!",
+        "*",
+        "..",
+        "../../etc/passwd",
+        "/../..",
+        "%s%n%00%2e",
+        "<script>alert(1)</script>",
+        "' OR '1'='1",
+        "a\0b",
+        "\0",
+        "日本語 🗄️",
+        "שלום",
+        "invoice\u{202e}fdp.exe",
+        "a\u{2028}b",
+        "\u{feff}",
+        "\u{1b}[31mred",
+        "{{7*7}}",
+        "host=x port=1",
+        "a b",
+        "0",
+        "null",
+        "[]",
+        "localhost;id",
+        "/a/\u{fffd}",
     ]
     .map(str::to_owned)
     .to_vec();
     texts.extend([
-        format!("$({touch})"), format!("`{touch}`"), format!("; {touch} #"), format!("| {touch}"), format!("&& {touch}"),
-        format!("'; {touch}; '"), format!("\"; {touch}; \""), format!("\n{touch}\n"), format!("--checkpoint-action=exec={touch}"),
-        format!("-oProxyCommand={touch}"), format!("--use-compress-program={touch}"), format!("(){{ :;}}; {touch}"),
-        "x".repeat(256), "é".repeat(5_000), "/x".repeat(40_000),
+        format!("$({touch})"),
+        format!("`{touch}`"),
+        format!("; {touch} #"),
+        format!("| {touch}"),
+        format!("&& {touch}"),
+        format!("'; {touch}; '"),
+        format!("\"; {touch}; \""),
+        format!("\n{touch}\n"),
+        format!("--checkpoint-action=exec={touch}"),
+        format!("-oProxyCommand={touch}"),
+        format!("--use-compress-program={touch}"),
+        format!("(){{ :;}}; {touch}"),
+        "x".repeat(256),
+        "é".repeat(5_000),
+        "/x".repeat(40_000),
     ]);
     texts
 }
@@ -88,14 +133,29 @@ async fn every_text_of_every_field_is_refused_or_kept() -> Result<()> {
 
 /// Collections, and the place of a text in a good body.
 fn fields() -> Vec<(&'static str, &'static str)> {
-    let servers = ["/label", "/ip_address", "/username", "/password", "/database_password", "/private_key", "/host_key"];
-    let destinations = ["/label", "/s3_access_key", "/s3_secret_key", "/s3_bucket_name", "/custom_s3_region", "/custom_s3_endpoint"];
+    let servers =
+        ["/label", "/ip_address", "/username", "/password", "/database_password", "/private_key", "/host_key"];
+    let destinations =
+        ["/label", "/s3_access_key", "/s3_secret_key", "/s3_bucket_name", "/custom_s3_region", "/custom_s3_endpoint"];
     let tasks = [
-        "/label", "/description", "/source_path", "/source/paths/0", "/source/excludes/0", "/store_path", "/appended_file_name",
-        "/isolated_username", "/isolated_password", "/encryption_password", "/timezone", "/custom_cron_expression",
-        "/time_to_run_at", "/database_name", "/excluded_database_tables",
+        "/label",
+        "/description",
+        "/source_path",
+        "/source/paths/0",
+        "/source/excludes/0",
+        "/store_path",
+        "/appended_file_name",
+        "/isolated_username",
+        "/isolated_password",
+        "/encryption_password",
+        "/timezone",
+        "/custom_cron_expression",
+        "/time_to_run_at",
+        "/database_name",
+        "/excluded_database_tables",
     ];
-    let of = |name: &'static str, fields: &[&'static str]| fields.iter().map(|field| (name, *field)).collect::<Vec<_>>();
+    let of =
+        |name: &'static str, fields: &[&'static str]| fields.iter().map(|field| (name, *field)).collect::<Vec<_>>();
     [of("remote-servers", &servers), of("backup-destinations", &destinations), of("backup-tasks", &tasks)].concat()
 }
 
@@ -199,7 +259,8 @@ async fn round_trip(site: &Site, server: i64, user: &Login, victim: &str) -> Res
 /// no text at all.
 fn plant(folder: &Path, victim: &str) -> Result<Vec<PathBuf>> {
     let odd = odd_names().into_iter().filter_map(|name| String::from_utf8(name).ok());
-    let is_name = |text: &String| !text.contains(['/', '\0']) && text.len() < 256 && !matches!(text.as_str(), "." | "..");
+    let is_name =
+        |text: &String| !text.contains(['/', '\0']) && text.len() < 256 && !matches!(text.as_str(), "." | "..");
     let names: BTreeSet<String> = odd.chain(corpus(victim)).filter(is_name).collect();
     fs::create_dir(folder)?;
     let mut paths = Vec::new();

@@ -99,8 +99,10 @@ fn only(written: &Written, allowed: &[&Path], log: &Path) -> Result<()> {
         .filter(|(path, _)| !allowed.iter().any(|folder| Path::new(path).starts_with(folder)))
         .map(|(path, bytes)| (path.clone(), *bytes))
         .collect();
-    let strange: Vec<_> =
-        others.keys().filter(|path| Path::new(path) != log && !SYSTEM.iter().any(|known| path.starts_with(known))).collect();
+    let strange: Vec<_> = others
+        .keys()
+        .filter(|path| Path::new(path) != log && !SYSTEM.iter().any(|known| path.starts_with(known)))
+        .collect();
     ensure!(strange.is_empty(), "files were opened for writing that nobody should touch: {strange:?}");
     let talk: u64 = others.iter().filter(|(path, _)| !path.starts_with("/dev/")).map(|(_, bytes)| bytes).sum();
     ensure!(talk < TALK_BYTES, "much was written elsewhere: {others:?}");

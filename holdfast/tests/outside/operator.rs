@@ -65,7 +65,10 @@ fn what_is_in_the_way_is_said_before_anything_is_made() -> Result<()> {
 
     let wrong = up(&data)?.env("HOLDFAST__HTTP__LISTNE", "x").env("HOLDFAST__WORKER__LEASE_SECS", "soon").output()?;
     let said = String::from_utf8(wrong.stderr)?;
-    ensure!(!wrong.status.success() && said.contains("listne") && said.contains("lease_secs"), "every error at once: {said}");
+    ensure!(
+        !wrong.status.success() && said.contains("listne") && said.contains("lease_secs"),
+        "every error at once: {said}"
+    );
     Ok(())
 }
 
@@ -89,7 +92,10 @@ async fn a_wrong_or_missing_key_stops_the_start() -> Result<()> {
     let options = product.options().clone();
     let (kek, kept) = (options.data_dir.join("kek"), folder.path().join("kept"));
     let printed = fs::read_to_string(product.log())?;
-    ensure!(printed.contains(&kek.display().to_string()) && printed.contains("Copy it"), "the start tells about the key");
+    ensure!(
+        printed.contains(&kek.display().to_string()) && printed.contains("Copy it"),
+        "the start tells about the key"
+    );
     assert_eq!(fs::metadata(&kek)?.permissions().mode() & 0o777, 0o600);
     product.stop().await?;
 
@@ -120,7 +126,8 @@ async fn the_set_up_link_works_once_and_the_api_does_not_know_the_key() -> Resul
     let token = rest.split_whitespace().next().context("no token")?;
     let client = ApiClient::new(product.url(), None)?;
     let body = |token: &str, email: &str| json!({"token": token, "name": "A", "email": email, "password": "long enough 4 us", "timezone": "UTC"});
-    let setup = async |token: &str, email: &str| client.raw(Method::POST, "auth/setup", Some(&body(token, email))).await;
+    let setup =
+        async |token: &str, email: &str| client.raw(Method::POST, "auth/setup", Some(&body(token, email))).await;
     let forged = format!("{}x", &token[..token.len() - 1]);
     assert_eq!(setup(&forged, "a@example.org").await?.status, 404);
     let (one, two) = tokio::join!(setup(token, "a@example.org"), setup(token, "b@example.org"));
@@ -132,7 +139,10 @@ async fn the_set_up_link_works_once_and_the_api_does_not_know_the_key() -> Resul
     let api = product.of_role("api")?.into_iter().next().context("no api")?;
     let env = fs::read(format!("/proc/{}/environ", api.pid))?;
     let env = String::from_utf8_lossy(&env).to_lowercase();
-    ensure!(!env.contains("kek") && !api.arguments.join(" ").contains("kek"), "the api is told where the key is: {env}");
+    ensure!(
+        !env.contains("kek") && !api.arguments.join(" ").contains("kek"),
+        "the api is told where the key is: {env}"
+    );
     ensure!(!env.contains("database_url="), "the api is told how to log in as the owner: {env}");
     for file in fs::read_dir(format!("/proc/{}/fd", api.pid))?.flatten() {
         let open = fs::read_link(file.path()).unwrap_or_default();
@@ -197,7 +207,9 @@ async fn ctrl_c_lets_the_run_end_and_leaves_no_process() -> Result<()> {
     drop(client);
 
     let product = Product::start(product.options().clone()).await?;
-    let token = product.admin(&["create-token", "--email", holdfast_testbed::product::USER_EMAIL, "--name", "t", "--abilities", "*"]).await?;
+    let token = product
+        .admin(&["create-token", "--email", holdfast_testbed::product::USER_EMAIL, "--name", "t", "--abilities", "*"])
+        .await?;
     let client = ApiClient::new(product.url(), Some(token.trim().to_owned()))?;
     let ended = client.get(&format!("backup-runs/{run}")).await?["data"].take();
     assert_eq!((&ended["status"], &ended["attempt"]), (&json!("succeeded"), &json!(1)), "{ended:#}");
@@ -218,13 +230,17 @@ async fn a_second_ctrl_c_stops_at_once_and_the_run_goes_on_after_the_next_start(
     nothing_is_left(product.data_dir())?;
 
     let product = Product::start(product.options().clone()).await?;
-    let token = product.admin(&["create-token", "--email", holdfast_testbed::product::USER_EMAIL, "--name", "t", "--abilities", "*"]).await?;
+    let token = product
+        .admin(&["create-token", "--email", holdfast_testbed::product::USER_EMAIL, "--name", "t", "--abilities", "*"])
+        .await?;
     let client = ApiClient::new(product.url(), Some(token.trim().to_owned()))?;
     let ended = client.finished(&format!("backup-runs/{run}"), Duration::from_millis(50), LIMIT, |_| ()).await?;
     assert_eq!(ended["status"], json!("succeeded"), "{ended:#}");
     let local = product.data_dir().join("local");
     let limit = Instant::now() + LIMIT;
-    while let Some(part) = crate::support::files(&local)?.into_iter().find(|path| path.to_string_lossy().contains(".part")) {
+    while let Some(part) =
+        crate::support::files(&local)?.into_iter().find(|path| path.to_string_lossy().contains(".part"))
+    {
         ensure!(Instant::now() < limit, "half-written: {}", part.display());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -262,7 +278,10 @@ async fn after_a_crash_of_the_supervisor_the_next_start_takes_the_database_over(
 
 /// Fails while one of them lives.
 fn gone(pids: &[u32]) -> Result<()> {
-    let alive: Vec<_> = processes::all()?.into_iter().filter(|process| pids.contains(&process.pid) && !process.arguments.is_empty()).collect();
+    let alive: Vec<_> = processes::all()?
+        .into_iter()
+        .filter(|process| pids.contains(&process.pid) && !process.arguments.is_empty())
+        .collect();
     ensure!(alive.is_empty(), "still there: {alive:?}");
     Ok(())
 }
@@ -270,8 +289,10 @@ fn gone(pids: &[u32]) -> Result<()> {
 /// No process that names the data folder, the database's included.
 fn nothing_is_left(data_dir: &Path) -> Result<()> {
     let name = data_dir.canonicalize()?.display().to_string();
-    let left: Vec<_> =
-        processes::all()?.into_iter().filter(|process| process.arguments.iter().any(|argument| argument.contains(&name))).collect();
+    let left: Vec<_> = processes::all()?
+        .into_iter()
+        .filter(|process| process.arguments.iter().any(|argument| argument.contains(&name)))
+        .collect();
     ensure!(left.is_empty(), "left running: {left:?}");
     let listed = output(Command::new("sh").args(["-c", "ls -d /run/holdfast-* 2>/dev/null || true"]))?;
     let of_this = listed.lines().filter(|socket| {

@@ -69,9 +69,13 @@ async fn a_copy_is_kept_before_a_migration() -> Result<()> {
     let copies = site.product.data_dir().join("copies");
     ensure!(!copies.exists(), "nothing was migrated yet that held data");
     // What the last migration made is taken back: the database is now one of the version before.
-    let last = "DELETE FROM seaql_migrations WHERE version = (SELECT max(version) FROM seaql_migrations) RETURNING version";
+    let last =
+        "DELETE FROM seaql_migrations WHERE version = (SELECT max(version) FROM seaql_migrations) RETURNING version";
     let version = psql(&site.product.database_socket()?, last)?;
-    ensure!(version.contains("audit_events"), "another migration is the last one now ({version}): take back what it makes");
+    ensure!(
+        version.contains("audit_events"),
+        "another migration is the last one now ({version}): take back what it makes"
+    );
     psql(&site.product.database_socket()?, "DROP TABLE audit_events")?;
 
     let Site { product, folder, .. } = site;

@@ -75,8 +75,14 @@ impl Places {
     /// Files written since the beginning. Others make and remove files there all the time: what is gone is no error.
     fn recent(&self, root: &Path) -> Vec<PathBuf> {
         let (mut found, mut left) = (Vec::new(), vec![root.to_owned()]);
+        // Somebody's chroot lies there with a /proc of its own, and a dead network mount never answers.
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let mounts: HashSet<&Path> = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(Path::new).collect();
         while let Some(folder) = left.pop() {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                if mounts.contains(entry.path().as_path()) {
+                    continue;
+                }
                 let Ok(meta) = entry.path().symlink_metadata() else { continue };
                 let is_recent = meta.modified().is_ok_and(|time| time >= self.since);
                 if meta.is_dir() {
@@ -102,7 +108,16 @@ fn grep(forms: &BTreeMap<String, &'static str>, places: &[PathBuf]) -> Result<Ve
     let patterns: String = forms.keys().fold(String::new(), |all, form| all + form + "\n");
     for some in places.chunks(500) {
         let mut grep = Command::new("grep")
-            .args(["--only-matching", "--with-filename", "--text", "--fixed-strings", "--no-messages", "--null", "--file=-", "--"])
+            .args([
+                "--only-matching",
+                "--with-filename",
+                "--text",
+                "--fixed-strings",
+                "--no-messages",
+                "--null",
+                "--file=-",
+                "--",
+            ])
             .args(some)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
