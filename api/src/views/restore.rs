@@ -46,6 +46,9 @@ pub struct RestoreView {
     process_terminated: Option<bool>,
     #[schema(required)]
     cancel_requested_at: Option<String>,
+    /// The worker that has or had it.
+    #[schema(required)]
+    worker: Option<String>,
     progress: ProgressView,
 }
 
@@ -96,6 +99,7 @@ impl RestoreView {
             warning_count: row.warning_count,
             process_terminated: row.process_terminated,
             cancel_requested_at: time::utc_or_null(row.cancel_requested_at),
+            worker: row.owner,
         }
     }
 }
