@@ -84,7 +84,11 @@ impl PrivatePostgres {
             if let Some(lock) = data_dir.try_own(role)? {
                 let hold = Hold::Owner(lock);
                 let server = Self { data_dir: data_dir.clone(), socket_dir, users, bin, hold };
-                server.bring_up().await?;
+                if let Err(error) = server.bring_up().await {
+                    // A start that fails leaves nothing running; the first error is the one to tell.
+                    let _ = server.stop_server().await;
+                    return Err(error);
+                }
                 return Ok(server);
             }
             let (owner, pid) = data_dir.owner().unwrap_or_default();
@@ -161,12 +165,14 @@ impl PrivatePostgres {
         if let Err(error) = self.data_dir.wait_for_users(USERS_WAIT).await {
             tracing::warn!("stopping the database although {error}");
         }
-        self.pg_ctl(&["-m", "fast", "-w", "-t", SERVER_SECS, "stop"])
-            .await
-            .context("stopping the private PostgreSQL")?;
-        // The folder is under /run or /tmp and made again at the next start.
-        let _ = std::fs::remove_dir_all(&self.socket_dir);
-        Ok(())
+        self.stop_server().await
+    }
+
+    async fn stop_server(&self) -> Result<()> {
+        let stopped = self.pg_ctl(&["-m", "fast", "-w", "-t", SERVER_SECS, "stop"]).await;
+        // The folder is under /run or /tmp and made again at the next start; one with a socket in it stays.
+        let _ = std::fs::remove_dir(&self.socket_dir);
+        stopped.context("stopping the private PostgreSQL")
     }
 
     async fn bring_up(&self) -> Result<()> {

@@ -60,6 +60,9 @@ async fn serve(shared: &Shared<'_>, listener: TcpListener, workers: u16, lifecyc
     for number in 1..=workers {
         services.push(children::worker(shared, number, &kek_file)?);
     }
+    if lifecycle.soft.is_cancelled() {
+        return Ok(());
+    }
     announce(shared, &store).await?;
     store.queue_pool().close().await;
     try_join_all(services.iter().map(|service| supervisor::keep(service, lifecycle))).await.map(|_| ())
