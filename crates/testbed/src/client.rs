@@ -12,6 +12,10 @@ use tokio::io::AsyncWriteExt;
 /// Longest wait for one answer; a `check` may take 30 s.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(40);
 
+/// Shorter than the servers' patience with a silent connection (`http.header_timeout_secs`): one that is just being closed
+/// must not be taken for the next request.
+const IDLE_LIMIT: Duration = Duration::from_secs(3);
+
 /// The states in which a run or a restore goes on.
 const UNFINISHED: [&str; 3] = ["queued", "running", "verifying"];
 
@@ -59,7 +63,11 @@ impl ApiClient {
     /// # Errors
     /// The HTTP client could not be made.
     pub fn new(base: &str, token: Option<String>) -> Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(Duration::from_secs(5)).build()?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(5))
+            .pool_idle_timeout(IDLE_LIMIT)
+            .build()?;
         Ok(Self { base: base.trim_end_matches('/').to_owned(), token, http, record: None })
     }
 
