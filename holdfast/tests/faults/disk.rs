@@ -1,7 +1,7 @@
 //! Destinations that are full, slow, or fail to keep what they took. What the disk's calls answer is injected with
 //! strace into the real worker; where strace may not attach (no ptrace), those tests say so and prove nothing.
 
-use crate::stage::{Role, Stage};
+use crate::stage::{Role, Stage, make_noise};
 use anyhow::{Context, Result, ensure};
 use holdfast_testbed::postgres::Database;
 use rustix::process::{Pid, Signal, kill_process};
@@ -80,8 +80,7 @@ async fn a_slow_destination_does_not_lose_a_server_that_checks_liveness() -> Res
     let checking = "ClientAliveInterval 1\nClientAliveCountMax 3";
     let stage = Stage::with(Database::fresh().await?, &[], checking).await?;
     // Beyond the window, so that the server has to wait for us.
-    let noise: Vec<u8> = (0..4 << 20).flat_map(|_| rand::random::<u64>().to_ne_bytes()).collect();
-    std::fs::write(stage.tree.join("large"), noise)?;
+    make_noise(&stage.tree.join("large"), 32 << 20)?;
     stage.login.give(&stage.tree)?;
     let worker = stage.worker()?;
     let Some(injection) = Injection::into(&worker, "write", "delay_enter=25ms")? else { return Ok(()) };

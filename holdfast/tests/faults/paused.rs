@@ -1,6 +1,6 @@
 //! A worker that is paused beyond its lease and wakes up again.
 
-use crate::stage::{POLL, Stage};
+use crate::stage::{POLL, Stage, make_noise};
 use anyhow::{Result, ensure};
 use holdfast_testbed::fault_proxy::LinkPlan;
 use rustix::process::Signal;
@@ -13,9 +13,7 @@ const STOPS_WITHIN: Duration = Duration::from_secs(2);
 async fn a_worker_that_wakes_after_its_lease_stops_and_commits_nothing() -> Result<()> {
     let stage = Stage::start().await?;
     // What is left when it wakes would keep it busy for much longer than it may be.
-    let large = stage.tree.join("large.bin");
-    let noise: Vec<u8> = (0..5 << 20).flat_map(|_| rand::random::<u64>().to_ne_bytes()).collect();
-    std::fs::write(&large, noise)?;
+    make_noise(&stage.tree.join("large.bin"), 40 << 20)?;
     stage.login.give(&stage.tree)?;
     let plan = LinkPlan { bytes_per_second: 6_000_000, ..LinkPlan::default() };
     let (proxy, server) = stage.server_behind(plan).await?;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -322,12 +322,18 @@ fn merged(mut into: Value, more: Value) -> Value {
     into
 }
 
+/// A file that nothing can press together.
+pub fn make_noise(file: &Path, bytes: u64) -> Result<()> {
+    let mut random = fs::File::open("/dev/urandom")?.take(bytes);
+    std::io::copy(&mut random, &mut fs::File::create(file)?)?;
+    Ok(())
+}
+
 fn make_tree(tree: &Path) -> Result<()> {
     fs::create_dir_all(tree.join("folder with spaces"))?;
     fs::write(tree.join("small.txt"), "small\n")?;
     fs::write(tree.join("folder with spaces/-- $(touch x) `y`"), "odd\n")?;
-    let noise: Vec<u8> = (0..TREE_BYTES / 8).flat_map(|_| rand::random::<u64>().to_ne_bytes()).collect();
-    fs::write(tree.join("noise.bin"), noise)?;
+    make_noise(&tree.join("noise.bin"), TREE_BYTES as u64)?;
     std::os::unix::fs::symlink("small.txt", tree.join("link"))?;
     Ok(())
 }
