@@ -131,7 +131,10 @@ mod tests {
         let env = [("HOLDFAST__WORKER__MAX_ATTEMPTS", "2"), ("HOLDFAST__VAULT__KEK_FILE", "")];
         let env = env.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let config = Config::load(Some(&path), env.into_iter()).unwrap();
-        assert_eq!((config.worker.concurrency, config.worker.max_attempts, config.worker.heartbeat.as_secs()), (7, 2, 15));
+        assert_eq!(
+            (config.worker.concurrency, config.worker.max_attempts, config.worker.heartbeat.as_secs()),
+            (7, 2, 15)
+        );
         assert_eq!(config.vault.kek_file, None, "the empty text unsets");
     }
 

@@ -3,7 +3,9 @@
 //! statements (`run_*`, `restore_execution`) name the claim's epoch instead.
 
 use crate::StoreError;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryOrder, QuerySelect, Select};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryOrder, QuerySelect, Select,
+};
 
 pub mod audit_events;
 pub mod backup_destinations;
