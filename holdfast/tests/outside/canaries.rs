@@ -57,7 +57,7 @@ async fn no_secret_leaves_its_place() -> Result<()> {
     let dump = places.own_file("dump.sql");
     let socket = sweep.site.product.database_socket()?;
     output(
-        Command::new("/usr/lib/postgresql/15/bin/pg_dump")
+        Command::new("pg_dump")
             .arg("-h")
             .arg(&socket)
             .args(["-U", "postgres", "-f"])
