@@ -204,7 +204,7 @@ async fn nothing_is_loaded_from_a_file_that_is_not_whole_or_not_ours() {
     let cut = &plain[..plain.len() / 2];
     let hostile = plain.replace("-- end of the copy", "DROP TABLE users;\n-- end of the copy");
     let program = plain.replace("FROM stdin;", "FROM PROGRAM 'touch /tmp/holdfast-owned';");
-    let newer = plain.replace("-- migration: m20261120_000010", "-- migration: m29991231_000010");
+    let newer = plain.replace("-- migration: m20261120_000011", "-- migration: m29991231_000011");
     let new = Site::empty().await;
     for (file, key, said) in [
         (sealed("end", &without_end), &key, "cut short"),
@@ -254,14 +254,13 @@ async fn no_command_works_with_a_missing_wrong_or_open_key() {
 #[tokio::test]
 async fn migrate_makes_the_schema_once_and_asks_where_the_copy_goes_before_it_changes_data() {
     let site = Site::empty().await;
-    assert!(site.ok(&["migrate"], "").contains("10 migrations applied"));
+    assert!(site.ok(&["migrate"], "").contains("11 migrations applied"));
     assert_eq!(site.ok(&["migrate"], ""), "the schema is up to date\n");
     site.create_user("ann@example.org");
     // As if the newest migration were still to come.
     let pool = site.pool().await;
     let newest = "DELETE FROM seaql_migrations WHERE version = (SELECT max(version) FROM seaql_migrations)";
     sqlx::query(newest).execute(&pool).await.expect("forget");
-    sqlx::query("DROP TABLE audit_events").execute(&pool).await.expect("drop");
     assert!(site.refused(&["migrate"], "").contains("--copies DIR"));
     let copies = site.path("copies");
     let copies_text = copies.to_str().expect("path");
@@ -299,4 +298,17 @@ async fn an_owner_without_rights_is_told_the_statement_that_helps() {
     superuser(statements.trim().to_owned());
     let output = migrate();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn what_acts_with_the_owners_rights_is_for_the_application_alone() {
+    let pool = Database::fresh().await.expect("database").owner_pool().await.expect("connect");
+    let open: Vec<String> = sqlx::query_scalar(
+        "SELECT p.proname::text FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+         WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace AND a.grantee = 0",
+    )
+    .fetch_all(&pool)
+    .await
+    .expect("rights");
+    assert!(open.is_empty(), "any log-in of this server may call {open:?}");
 }

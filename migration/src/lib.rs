@@ -56,4 +56,5 @@ migrations! {
     m20261120_000008_restores,
     m20261120_000009_workers,
     m20261120_000010_audit_events,
+    m20261120_000011_functions,
 }

@@ -18,8 +18,9 @@ pub fn find(data: &Path) -> Result<PathBuf> {
         Some(version) => installed.iter().find(|(v, _)| v.as_ref() == Some(version)),
         None => installed.first(),
     };
-    // Programs in PATH tell no version: they are tried when nothing else fits, and say themselves what is wrong.
-    let in_path = || installed.iter().find(|(version, _)| version.is_none());
+    // Those in PATH are asked when nothing else fits.
+    let fits = |bin: &Path| version.as_ref().is_none_or(|wanted| major_of(bin).as_ref() == Some(wanted));
+    let in_path = || installed.iter().find(|(version, bin)| version.is_none() && fits(bin));
     chosen.or_else(in_path).map(|(_, folder)| folder.clone()).with_context(|| match version {
         Some(v) => format!(
             "{} was made by PostgreSQL {v}, whose server programs are not installed: apt-get install postgresql-{v}",
@@ -44,6 +45,14 @@ fn installed(debian: &Path, path: Option<std::ffi::OsString>) -> Vec<(Option<Str
     let in_path = path.map(|path| std::env::split_paths(&path).collect::<Vec<_>>()).unwrap_or_default();
     let numbered = versions.into_iter().map(|(version, bin)| (Some(version.to_string()), bin));
     numbered.chain(in_path.into_iter().filter(|bin| is_complete(bin)).map(|bin| (None, bin))).collect()
+}
+
+/// `postgres (PostgreSQL) 15.18 (Debian …)` → 15.
+fn major_of(bin: &Path) -> Option<String> {
+    let output = std::process::Command::new(bin.join("postgres")).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let (_, rest) = text.split_once("(PostgreSQL) ")?;
+    Some(rest.chars().take_while(char::is_ascii_digit).collect())
 }
 
 fn is_complete(bin: &Path) -> bool {
@@ -72,8 +81,7 @@ mod tests {
     fn a_cluster_of_a_version_that_is_not_here_names_the_package() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("PG_VERSION"), "42\n").unwrap();
-        if let Err(error) = find(dir.path()) {
-            assert!(error.to_string().contains("apt-get install postgresql-42"), "{error}");
-        }
+        let error = find(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("apt-get install postgresql-42"), "{error}");
     }
 }

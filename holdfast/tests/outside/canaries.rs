@@ -56,14 +56,7 @@ async fn no_secret_leaves_its_place() -> Result<()> {
     deeds?;
     let dump = places.own_file("dump.sql");
     let socket = sweep.site.product.database_socket()?;
-    output(
-        Command::new("pg_dump")
-            .arg("-h")
-            .arg(&socket)
-            .args(["-U", "postgres", "-f"])
-            .arg(&dump)
-            .arg("holdfast"),
-    )?;
+    output(Command::new("pg_dump").arg("-h").arg(&socket).args(["-U", "postgres", "-f"]).arg(&dump).arg("holdfast"))?;
     fs::write(places.own_file("answers"), sweep.record.bytes())?;
     fs::write(places.own_file("processes"), processes.stop())?;
     customer.stop()?;
