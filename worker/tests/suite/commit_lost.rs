@@ -68,7 +68,7 @@ async fn link(mut client: UnixStream, server: &Path, cut: Cut, left: &AtomicUsiz
                 server.write_all(message).await.ok()?;
                 if is_due {
                     // Its answer says that it is done; nobody else may hear it.
-                    server.read(&mut down).await.ok()?;
+                    server.read(&mut down).await.ok().filter(|read| *read > 0)?;
                     return None;
                 }
             }

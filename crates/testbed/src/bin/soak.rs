@@ -1,6 +1,7 @@
 //! `./dev soak`: kills a worker with -9 in the middle of a run, again and again, at a moment chosen at random over the
-//! whole length of a run, and checks after each that the run ended, that what it calls a success can be read, and that
-//! nothing is left: on the server, in the data folder or at the destination. Needs root, for a user of its own.
+//! whole length of a run, and checks after each that the run ended and that what it calls a success holds what an
+//! undisturbed run reads and can be read; every [`RESTORE_EVERY`]th and the newest are restored and compared. In the end nothing may
+//! be left: on the server, in the data folder, in the database or at the destination. Needs root, for a user of its own.
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
@@ -24,6 +25,8 @@ const WORKERS: u16 = 8;
 const POLL: Duration = Duration::from_millis(20);
 /// A run whose worker died is taken up after the lease; three attempts may be needed.
 const RUN_LIMIT: Duration = Duration::from_secs(120);
+/// A restore takes as long as a run; all of them would double the time.
+const RESTORE_EVERY: u32 = 10;
 /// Leftovers are looked for every second here.
 const CLEAN_LIMIT: Duration = Duration::from_secs(60);
 /// Short times, so that a killed worker is missed soon.
@@ -66,7 +69,7 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     ensure!(rustix::process::geteuid().is_root(), "the soak needs root: it makes a user to log in as");
     let world = World::make(&arguments.binary).await?;
-    let whole = world.undisturbed().await?;
+    let (whole, good) = world.undisturbed().await?;
     say(&format!(
         "an undisturbed run takes {whole:.2?}; killing a worker {} times, seed {}",
         arguments.times, arguments.seed
@@ -74,8 +77,10 @@ async fn main() -> Result<()> {
     let (mut numbers, mut ended, mut steps) = (Numbers::new(arguments.seed), BTreeMap::new(), BTreeMap::new());
     for time in 1..=arguments.times {
         let moment = whole.mul_f64(numbers.below(1100) as f64 / 1000.0);
-        let (status, step) =
-            world.disturbed(moment).await.with_context(|| format!("round {time}, killed after {moment:.2?}"))?;
+        let round = || format!("round {time}, killed after {moment:.2?}");
+        let (run, step) = world.disturbed(moment).await.with_context(round)?;
+        world.is_no_false_success(&run, &good, time % RESTORE_EVERY == 0).await.with_context(round)?;
+        let status = text(&run["status"]);
         *ended.entry(status).or_insert(0_u32) += 1;
         *steps.entry(step).or_insert(0_u32) += 1;
         if time % 20 == 0 {
@@ -114,15 +119,19 @@ impl World {
         Ok(Self { product, client, login, server, task, tree, folder, _sshd: sshd })
     }
 
-    async fn undisturbed(&self) -> Result<Duration> {
+    /// How long a run takes, and what its backup holds; it came back equal.
+    async fn undisturbed(&self) -> Result<(Duration, String)> {
         steps::back_up(&self.client, self.task, POLL, |_| {}).await?;
         let started = Instant::now();
-        steps::back_up(&self.client, self.task, POLL, |_| {}).await?;
-        Ok(started.elapsed())
+        let run = steps::back_up(&self.client, self.task, POLL, |_| {}).await?;
+        let whole = started.elapsed();
+        let backup = steps::backup_of(&self.client, &run).await?;
+        self.comes_back(&backup).await?;
+        Ok((whole, holds(&backup)?.to_owned()))
     }
 
-    /// One run whose worker is killed `moment` after its start; how it ended, and in which step it was killed.
-    async fn disturbed(&self, moment: Duration) -> Result<(String, String)> {
+    /// One run whose worker is killed `moment` after its start: its end, and in which step it was killed.
+    async fn disturbed(&self, moment: Duration) -> Result<(Value, String)> {
         let run = steps::start_run(&self.client, self.task).await?;
         let path = format!("backup-runs/{run}");
         tokio::time::sleep(moment).await;
@@ -130,13 +139,23 @@ impl World {
         let step = format!("{}/{}", text(&hit["status"]), text(&hit["step"]));
         self.kill_the_worker_of(&hit)?;
         let ended = self.client.finished(&path, POLL, RUN_LIMIT, |_| {}).await?;
-        if ended["status"] == "succeeded" {
-            self.is_readable(&ended).await?;
-        } else {
-            // Only after as many attempts as are allowed, and with a reason.
-            ensure!(ended["status"] == "failed" && ended["error_code"].is_string(), "it ended {ended}");
+        Ok((ended, step))
+    }
+
+    /// A success holds what the undisturbed run's backup holds; anything else failed with a reason and has no backup.
+    async fn is_no_false_success(&self, run: &Value, good: &str, restored: bool) -> Result<()> {
+        if run["status"] != "succeeded" {
+            let said = run["status"] == "failed" && run["error_code"].is_string() && run["backup_id"].is_null();
+            ensure!(said, "it ended {run}");
+            return Ok(());
         }
-        Ok((text(&ended["status"]), step))
+        let backup = steps::backup_of(&self.client, run).await?;
+        ensure!(holds(&backup)? == good, "a run that succeeded holds {} instead of {good}", holds(&backup)?);
+        self.is_readable(&backup).await?;
+        if restored {
+            self.comes_back(&backup).await?;
+        }
+        Ok(())
     }
 
     /// The worker that has the run; while nobody has it, the first.
@@ -152,8 +171,7 @@ impl World {
     }
 
     /// What it stored has the size and the hash that the API says.
-    async fn is_readable(&self, run: &Value) -> Result<()> {
-        let backup = steps::backup_of(&self.client, run).await?;
+    async fn is_readable(&self, backup: &Value) -> Result<()> {
         let object = self.folder.path().join("download");
         self.client.download(&format!("backups/{}/download", backup["id"]), &object).await?;
         let output = tokio::process::Command::new("sha256sum").arg(&object).output().await?;
@@ -175,12 +193,14 @@ impl World {
             let known: BTreeSet<String> =
                 ["copies", "kek", "local", "owner.lock", "postgres", "users.lock"].map(str::to_owned).into();
             let strange: Vec<&String> = top.difference(&known).collect();
-            if objects.len() as u64 == 3 * listed && parts == 0 && processes.is_empty() && strange.is_empty() {
+            let open = self.open_in_the_database().await?;
+            let clean = parts == 0 && open == 0 && processes.is_empty() && strange.is_empty();
+            if objects.len() as u64 == 3 * listed && clean {
                 return Ok(());
             }
             if Instant::now() > limit {
                 bail!(
-                    "left over: {} objects ({parts} unfinished) of {listed} backups; processes {processes:?}; in the data folder {strange:?}",
+                    "left over: {} objects ({parts} unfinished) of {listed} backups; {open} leases and unfinished objects on record; processes {processes:?}; in the data folder {strange:?}",
                     objects.len()
                 );
             }
@@ -188,17 +208,39 @@ impl World {
         }
     }
 
-    /// The newest backup restores to what was read.
+    /// Leases, and objects that are recorded as unfinished.
+    async fn open_in_the_database(&self) -> Result<u64> {
+        let query = "SELECT (SELECT count(*) FROM backup_run_objects WHERE state = 'writing')
+                          + (SELECT count(*) FROM backup_runs WHERE lease_until IS NOT NULL)
+                          + (SELECT count(*) FROM restores WHERE lease_until IS NOT NULL)";
+        let mut psql = tokio::process::Command::new("psql");
+        psql.arg("-h").arg(self.product.database_socket()?).args(["-U", "postgres", "-Atc", query, "holdfast"]);
+        let output = psql.output().await.context("starting psql")?;
+        ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr).trim());
+        String::from_utf8_lossy(&output.stdout).trim().parse().context("psql printed no number")
+    }
+
     async fn newest_comes_back(&self) -> Result<()> {
         let listed = self.client.get("backups?sort=-created_at&per_page=1").await?;
-        let backup = listed["data"][0]["id"].as_i64().context("no backup")?;
+        self.comes_back(&listed["data"][0]).await
+    }
+
+    /// `backup` restores to what was read.
+    async fn comes_back(&self, backup: &Value) -> Result<()> {
+        let backup = backup["id"].as_i64().context("no backup")?;
         let to = self.login.home().join("restored");
         let request = json!({"target": {"remote_server_id": self.server, "path": to}, "layout": "keep_path"});
         steps::restore(&self.client, backup, &request, |_| {}).await?;
         let found = compare(&self.tree, &to.join(self.tree.strip_prefix("/")?), &CompareOptions { owners: false })?;
         ensure!(found.is_equal(), "what came back differs: {found}");
+        std::fs::remove_dir_all(&to)?;
         Ok(())
     }
+}
+
+/// The SHA-256 of what tar sent. The tree stays as it is and tar is told to leave access times out, so it stays too.
+fn holds(backup: &Value) -> Result<&str> {
+    backup["streams"][0]["original_sha256"].as_str().context("a stream without a hash")
 }
 
 fn text(value: &Value) -> String {
