@@ -12,7 +12,7 @@ mod session;
 mod shell;
 mod throughput;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use session::Bench;
 use std::io::Write;
@@ -46,18 +46,26 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     ensure!(rustix::process::geteuid().is_root(), "the bench needs root: it logs in as root and sets owners");
     let bench = Bench::prepare(&arguments.binary, &arguments.folder, arguments.rounds)?;
-    let mut document = machine::head(&bench).await?;
+    tokio::select! {
+        measured = measure(&arguments, &bench) => measured,
+        // Returning ends the product and removes the folder; the signal alone would leave both.
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+    }
+}
+
+async fn measure(arguments: &Arguments, bench: &Bench) -> Result<()> {
+    let mut document = machine::head(bench).await?;
     for part in PARTS {
         if !arguments.parts.is_empty() && !arguments.parts.iter().any(|wanted| wanted == part) {
             continue;
         }
         eprint_line(&format!("== {part}"));
         let text = match part {
-            "throughput" => throughput::measure(&bench).await,
-            "others" => others::measure(&bench).await,
-            "delay" => delay::measure(&bench).await,
-            "memory" => memory::measure(&bench).await,
-            _ => latency::measure(&bench).await,
+            "throughput" => throughput::measure(bench).await,
+            "others" => others::measure(bench).await,
+            "delay" => delay::measure(bench).await,
+            "memory" => memory::measure(bench).await,
+            _ => latency::measure(bench).await,
         };
         let text = text.context(part)?;
         // Shown at once: a later part that fails takes nothing with it.
