@@ -93,15 +93,15 @@ fn text(runs: &[Run], one: &[Measured], all: &[Measured], command: &str) -> Stri
         "## A tree over SSH to a local disk\n\n\
          {nfiles} entries, {mib:.0} MiB as tar, {stored:.0} MiB stored, managed key. Medians of {rounds} rounds; in each \
          round the three sides ran one after the other. The pipelines' seconds hold their log-in and end with fsync. \
-         Holdfast's transfer is from the start of `tar` to the last byte written to the destination's file; log-in, fsync \
-         and reading back are in the column beside it.\n\n\
+         Holdfast's transfer is from the start of `tar` until the destination's file is synced to its disk; log-in and \
+         reading back are in the column beside it.\n\n\
          | | transfer, s | MiB/s | the rest of the run, s | CPU s per GiB | bytes on other disks |\n|---|---|---|---|---|---|\n\
          | **holdfast** | {transfer:.2} | **{speed:.0}** | {verify:.2} | {our_cpu:.2} | {beside:.0} KiB |\n\
          | shell, `zstd -3 -T1` | {t1:.2} | {s1:.0} | none | {c1:.2} | 0 |\n\
          | shell, `zstd -3 -T0` | {t0:.2} | {s0:.0} | none | {c0:.2} | 0 |\n\n\
          Holdfast's transfer runs at **{ratio:.2} ×** the faster pipeline (goal: ≥ 1.0), the whole run with \
-         log-in, fsync and verification at **{whole:.2} ×**. The rest of the run is `duration_ms` less `transfer_ms`: log-in, \
-         fsync, reading back, the manifest, and the waits around them. CPU is ours alone \
+         log-in and verification at **{whole:.2} ×**. The rest of the run is `duration_ms` less `transfer_ms`: log-in, \
+         reading back, the manifest, and the waits around them. CPU is ours alone \
          (everything Holdfast runs with its database; everything on the client's side of `ssh`), not the server's. \
          Bytes on other disks: what the worker wrote to any file system (`write_bytes`) less the stored object; it \
          holds the index and the manifest, which lie beside the object.\n\n\
