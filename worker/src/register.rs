@@ -25,6 +25,9 @@ const POLL_EVERY: Duration = Duration::from_millis(1000);
 const LIBRARY_HEARTBEAT: Duration = Duration::from_secs(15);
 const LIBRARY_MISSED: usize = 4;
 
+/// How long the library may take to end once nothing is in hand.
+const QUEUE_ENDS_WITHIN: Duration = Duration::from_secs(3);
+
 /// Jobs in hand. They outlive the queue's own tasks, which end when the database goes away.
 #[derive(Clone)]
 pub struct Jobs {
@@ -93,13 +96,31 @@ pub async fn take_jobs(jobs: Jobs, stop: CancellationToken) {
             tracing::warn!(worker = worker.name(), %error, "the queue's worker starts anew");
             true
         });
+    let ending = stop.clone();
     let signal = async move {
         stop.cancelled().await;
         Ok(())
     };
-    if let Err(error) = monitor.run_with_signal(signal).await {
-        tracing::warn!(%error, "the queue ended");
+    let ended = async {
+        if let Err(error) = monitor.run_with_signal(signal).await {
+            tracing::warn!(%error, "the queue ended");
+        }
+    };
+    // A worker of the library that had to start anew (its connection broke) may never end: seen after connections were
+    // lost at a commit. What is in hand is ours, not its, so it is left.
+    tokio::select! {
+        () = ended => {}
+        () = nothing_in_hand(&jobs, &ending) => tracing::warn!("the queue does not end by itself and is left"),
     }
+}
+
+/// Comes [`QUEUE_ENDS_WITHIN`] after `stop` and the end of the last job.
+async fn nothing_in_hand(jobs: &Jobs, stop: &CancellationToken) {
+    stop.cancelled().await;
+    while jobs.context.running() > 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(QUEUE_ENDS_WITHIN).await;
 }
 
 fn name(jobs: &Jobs, queue: &str, start: usize) -> String {

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, what fails ends the test")]
 
 mod claims;
-mod commit_lost;
+mod database_link;
 mod endings;
 mod harness;
 mod process;

@@ -8,6 +8,10 @@ use holdfast_domain::progress::Progress;
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::{Failure, FailureCode};
 use holdfast_store::repositories::run_execution::RunEnding;
+use std::time::Duration;
+
+/// Between two tries of a worker that does not hold the run's store.
+const HAND_OVER_AFTER: Duration = Duration::from_millis(300);
 
 /// What the run becomes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,7 +58,12 @@ async fn decide(attempt: &Attempt, failure: &Failure) -> End {
         Some(StopReason::Fenced | StopReason::DatabaseLost) => End::Nothing,
         Some(StopReason::Cancelled) => End::Final(RunStatus::Cancelled),
         Some(StopReason::ShuttingDown) => End::HandBack(0.0),
-        None if failure.code == FailureCode::StoreOffline && another_holds_it(attempt).await => End::HandBack(1.0),
+        None if failure.code == FailureCode::StoreOffline && another_holds_it(attempt).await => {
+            // Handed back due at once, after a pause here: every worker is notified of it then. A later due time would be
+            // found by polling, and whoever polls just after it (this one, again and again) would keep it from the holder.
+            tokio::time::sleep(HAND_OVER_AFTER).await;
+            End::HandBack(0.0)
+        }
         None if failure.code.is_transient() && attempt.number < attempt.context.max_attempts() => {
             End::Retry(attempt.context.retry_delay_secs(attempt.number))
         }

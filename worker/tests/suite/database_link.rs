@@ -1,7 +1,7 @@
-//! The connection to Postgres breaks at the commit that makes a run a success: before it arrives there, or after it was
-//! done and before the answer came back. The outcome is read, never assumed, and there is one backup.
+//! The way to Postgres breaks: at the commit that makes a run a success (before it arrives there, or after it was done
+//! and before the answer came back: the outcome is read, never assumed), or altogether for a while.
 
-use crate::harness::World;
+use crate::harness::{Worker, World};
 use holdfast_store::Store;
 use holdfast_worker::faults::{FaultPoint, FaultPoints};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 
 /// The client's message that commits: `Query`, its length, the text.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
@@ -23,10 +24,12 @@ enum Cut {
     After,
 }
 
-/// A way to Postgres that loses connections at their commit, `left` times.
+/// A way to Postgres that loses connections at their commit, `left` times, and all of them while it is closed.
 struct Way {
     folder: tempfile::TempDir,
     left: Arc<AtomicUsize>,
+    open: watch::Sender<bool>,
+    refused: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -34,16 +37,26 @@ impl Way {
     fn to(server: PathBuf, cut: Cut) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join(SOCKET)).unwrap();
-        let left = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&left);
+        let (left, refused) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (counter, refusals) = (Arc::clone(&left), Arc::clone(&refused));
+        let (open, is_open) = watch::channel(true);
         let task = tokio::spawn(async move {
             let mut links = tokio::task::JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                let (server, left) = (server.clone(), Arc::clone(&counter));
-                links.spawn(async move { link(client, &server, cut, &left).await });
+                if !*is_open.borrow() {
+                    refusals.fetch_add(1, Ordering::SeqCst);
+                    continue;
+                }
+                let (server, left, mut is_open) = (server.clone(), Arc::clone(&counter), is_open.clone());
+                links.spawn(async move {
+                    tokio::select! {
+                        _ = is_open.wait_for(|is_open| !is_open) => {}
+                        _ = link(client, &server, cut, &left) => {}
+                    }
+                });
             }
         });
-        Self { folder, left, task }
+        Self { folder, left, open, refused, task }
     }
 }
 
@@ -103,6 +116,34 @@ async fn a_connection_that_breaks_at_the_commit_makes_one_backup() {
         );
         assert_eq!(world.backups().await, 1, "{cut:?}");
         world.eventually("commits were lost", async || way.left.load(Ordering::SeqCst) == 0).await;
+        worker.stop().await;
+        world.assert_no_residue().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_for_a_moment_costs_no_attempt() {
+    for point in [FaultPoint::Connected, FaultPoint::SourceEnded, FaultPoint::Stored, FaultPoint::Verified] {
+        let mut world = World::new().await;
+        let straight = world.database.app_options();
+        let way = Way::to(straight.get_socket().unwrap().join(SOCKET), Cut::Before);
+        world.store = Store::connect(straight.socket(way.folder.path()), 20).await.unwrap();
+        let (faults, hold) = FaultPoints::hold(point);
+        let context = world.context_with(faults, &[("HOLDFAST__WORKER__LEASE_SECS", "30")]);
+        let worker = Worker::start(context).await;
+        let run = world.queue_run().await;
+        hold.reached().await;
+        way.open.send_replace(false);
+        hold.release();
+        world.eventually("it asks in vain", async || way.refused.load(Ordering::SeqCst) >= 5).await;
+        way.open.send_replace(true);
+        let row = world.until_over(run).await;
+        assert_eq!(
+            (row.status.as_str(), row.attempts),
+            ("succeeded", 1),
+            "{point:?} {row:#?} {:#?}",
+            world.log(run).await
+        );
         worker.stop().await;
         world.assert_no_residue().await;
     }
