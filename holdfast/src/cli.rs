@@ -116,6 +116,20 @@ pub enum Admin {
         /// Names separated by commas, or * for all.
         #[arg(long, value_delimiter = ',', required = true)]
         abilities: Vec<String>,
+        /// The token ends after so many days; without it, never.
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=3650))]
+        expires_in_days: Option<u16>,
+    },
+    /// Makes a token useless from the next request on
+    RevokeToken {
+        #[command(flatten)]
+        place: Place,
+        /// Whose token.
+        #[arg(long)]
+        email: String,
+        /// The number in front of the token's `|`.
+        #[arg(long)]
+        id: i64,
     },
     /// Writes the database and the key, encrypted, to one file.
     Backup {

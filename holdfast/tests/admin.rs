@@ -131,6 +131,38 @@ async fn a_token_is_printed_alone_and_stored_as_a_hash() {
 }
 
 #[tokio::test]
+async fn a_token_ends_at_its_time_or_when_it_is_revoked() {
+    let site = Site::migrated().await;
+    site.create_user("ann@example.org");
+    let pool = site.pool().await;
+    let lives = async |printed: &str| -> bool {
+        let secret = printed.trim().split_once('|').expect("id|secret").1.to_owned();
+        let found: i64 = sqlx::query_scalar("SELECT count(*) FROM find_token(sha256($1::bytea))")
+            .bind(secret.as_bytes())
+            .fetch_one(&pool)
+            .await
+            .expect("look-up");
+        found == 1
+    };
+    let make = ["admin", "create-token", "--email", "ann@example.org", "--name", "ci", "--abilities", "*"];
+    let (kept, taken_back) = (site.ok(&make, ""), site.ok(&make, ""));
+    let ending = site.ok(&[&make[..], &["--expires-in-days", "2"]].concat(), "");
+    assert!(lives(&kept).await && lives(&taken_back).await && lives(&ending).await);
+    let id = taken_back.split_once('|').expect("id|secret").0;
+    let revoke = ["admin", "revoke-token", "--email", "ann@example.org", "--id", id];
+    site.ok(&revoke, "");
+    assert!(lives(&kept).await && !lives(&taken_back).await);
+    assert!(site.refused(&revoke, "").contains("no token"));
+    let set = "SELECT count(*) FROM tokens WHERE expires_at BETWEEN now() + interval '47 hours' AND now() + interval '2 days'";
+    assert_eq!(site.count(set).await, 1);
+    sqlx::query("UPDATE tokens SET expires_at = now() WHERE expires_at IS NOT NULL")
+        .execute(&pool)
+        .await
+        .expect("later");
+    assert!(lives(&kept).await && !lives(&ending).await);
+}
+
+#[tokio::test]
 async fn the_recovery_kit_holds_the_key_that_belongs_to_the_team() {
     let site = Site::migrated().await;
     site.create_user("ann@example.org");

@@ -121,6 +121,8 @@ async fn deleting_what_is_in_use_needs_the_cascade_and_its_own_ability() {
     let path = format!("/api/remote-servers/{}", made.server);
     let refused = app.expect(&ann, ("DELETE", &path), Value::Null, 409).await;
     assert_eq!(refused["counts"]["backup_tasks"], 1);
+    let pool = app.database.owner_pool().await.unwrap();
+    sqlx::query("UPDATE backup_tasks SET sealed_isolated_password = 'sealed'").execute(&pool).await.unwrap();
     let weak = app.token(&ann, Abilities::Only(vec![Ability::DeleteRemoteServers])).await;
     let cascade = format!("{path}?cascade=1");
     assert_eq!(app.call(&weak, "DELETE", &cascade, Value::Null).await.status, StatusCode::FORBIDDEN);
@@ -128,6 +130,8 @@ async fn deleting_what_is_in_use_needs_the_cascade_and_its_own_ability() {
     assert_eq!(done["message"], "Remote server successfully deleted");
     let key = app.expect(&ann, ("GET", "/api/ssh-key"), Value::Null, 200).await;
     assert_eq!(done["key_left_behind"], key["authorized_keys_line"]);
+    let log_ins = "SELECT count(*) FROM backup_tasks WHERE sealed_isolated_password IS NOT NULL";
+    assert_eq!(sqlx::query_scalar::<_, i64>(log_ins).fetch_one(&pool).await.unwrap(), 0);
     app.expect(&ann, ("GET", &format!("/api/backup-tasks/{}", made.task)), Value::Null, 404).await;
     app.expect(&ann, ("GET", &path), Value::Null, 404).await;
 }

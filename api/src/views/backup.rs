@@ -148,7 +148,7 @@ pub struct FileView {
     /// Bytes.
     pub size: u64,
     /// When it was last changed.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub mtime: serde_json::Value,
     /// Mode bits.
     #[schema(value_type = Option<u32>)]

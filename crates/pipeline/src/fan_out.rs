@@ -89,7 +89,7 @@ struct Lane {
     meter: Arc<TargetMeter>,
 }
 
-/// Writes `body` to every target until it ends.
+/// Writes `body` to every target until it ends, and until they hold it durably.
 ///
 /// # Errors
 /// `Cancelled`, or the first failure once every target has failed. Everything is aborted then, and the body dropped, so
@@ -114,7 +114,17 @@ pub async fn fan_out(
                 () = cancel.cancelled() => Err(cancelled()),
                 () = written.write(&bytes) => written.any_left(),
             },
-            Ok(None) => return written.any_left().map(|()| written),
+            Ok(None) => {
+                let settled = tokio::select! {
+                    biased;
+                    () = cancel.cancelled() => Err(cancelled()),
+                    () = written.settle() => written.any_left(),
+                };
+                match settled {
+                    Ok(()) => return Ok(written),
+                    Err(failure) => Err(failure),
+                }
+            }
             Err(failure) => Err(failure),
         };
         if let Err(failure) = ended {
@@ -155,6 +165,10 @@ impl Written {
         join_all(self.lanes.iter_mut().map(|lane| lane.write(bytes.clone()))).await;
     }
 
+    async fn settle(&mut self) {
+        join_all(self.lanes.iter_mut().map(Lane::settle)).await;
+    }
+
     fn any_left(&self) -> Result<(), Failure> {
         if self.lanes.iter().any(|lane| lane.sink.is_ok()) {
             return Ok(());
@@ -173,6 +187,13 @@ impl Lane {
                 self.meter.stored.fetch_add(len, Ordering::Relaxed);
             }
             Err(failure) => self.fail(failure).await,
+        }
+    }
+
+    async fn settle(&mut self) {
+        let Ok(sink) = &mut self.sink else { return };
+        if let Err(failure) = sink.settle().await {
+            self.fail(failure).await;
         }
     }
 

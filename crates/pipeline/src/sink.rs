@@ -15,6 +15,16 @@ pub trait Sink: Send {
     /// The destination failed; the caller then aborts.
     async fn write(&mut self, bytes: Bytes) -> Result<(), Failure>;
 
+    /// The bytes are at their end: makes them durable, still without a name. What follows, reading back and naming, is
+    /// verification; so the time until here is the transfer's. A destination that is durable only at its commit has
+    /// nothing to do.
+    ///
+    /// # Errors
+    /// The destination failed; the caller then aborts.
+    async fn settle(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Makes the object durable and visible under its name, and checks that the destination holds as many bytes as
     /// were written with the same SHA-256.
     ///

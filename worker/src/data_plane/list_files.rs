@@ -7,6 +7,7 @@ use crate::copy_reader;
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, SecondsFormat};
 use holdfast_domain::ids::BackupId;
 use holdfast_pipeline::index::{self, ListedEntry};
 use holdfast_store::Access;
@@ -63,8 +64,10 @@ fn on_the_source(stored: &str) -> String {
 /// What a client sees of an entry: where it lies in the archive is our own affair.
 fn view(listed: &ListedEntry) -> Value {
     let entry = &listed.entry;
+    // A time that a calendar cannot hold is one that a hostile server made up.
+    let mtime = DateTime::from_timestamp(entry.mtime, 0).map(|at| at.to_rfc3339_opts(SecondsFormat::Secs, true));
     json!({
-        "name": listed.name, "path": on_the_source(&entry.path), "type": entry.kind, "size": entry.size, "mtime": entry.mtime,
+        "name": listed.name, "path": on_the_source(&entry.path), "type": entry.kind, "size": entry.size, "mtime": mtime,
         "mode": entry.mode, "uid": entry.uid, "gid": entry.gid, "link": entry.link, "is_implied": listed.is_implied,
     })
 }

@@ -50,6 +50,7 @@ pub async fn delete_remote_server(
     row.sealed_private_key = None;
     row.sealed_database_password = None;
     tx.remote_servers().save(row).await?;
+    tx.backup_tasks().forget_log_ins(id).await?;
     tx.audit_events()
         .record("remote_server.delete", &format!("remote_servers:{id}"), json!({"tasks": deleted}))
         .await?;

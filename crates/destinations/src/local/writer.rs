@@ -60,6 +60,7 @@ type Answer = oneshot::Sender<Result<ManifestObject, Failure>>;
 
 enum Command {
     Write(Bytes),
+    Settle(oneshot::Sender<()>),
     Commit(Answer),
     Abort(oneshot::Sender<()>),
 }
@@ -100,6 +101,12 @@ impl LocalSink {
 impl Sink for LocalSink {
     async fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
         self.patient(self.to.send(Command::Write(bytes))).await?.map_err(|_| self.failure())
+    }
+
+    async fn settle(&mut self) -> Result<(), Failure> {
+        let (answer, answered) = oneshot::channel();
+        self.patient(self.to.send(Command::Settle(answer))).await?.map_err(|_| self.failure())?;
+        self.patient(answered).await?.map_err(|_| self.failure())
     }
 
     async fn commit(self: Box<Self>) -> Result<ManifestObject, Failure> {
@@ -143,11 +150,15 @@ impl Writer {
             match command {
                 Command::Write(bytes) => {
                     if let Err(failure) = self.write(&bytes) {
-                        // The file goes first, so that whoever hears of the failure finds nothing.
-                        self.draft = None;
-                        *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
-                        return;
+                        return self.fail(failure);
                     }
+                }
+                Command::Settle(answer) => {
+                    if let Err(failure) = self.keep() {
+                        return self.fail(failure);
+                    }
+                    // Nobody waits any longer: an abort follows.
+                    let _ = answer.send(());
                 }
                 Command::Commit(answer) => {
                     let committed = self.commit(&answer);
@@ -177,12 +188,25 @@ impl Writer {
         Ok(())
     }
 
-    /// Durable, the same bytes, named, the name durable: in this order. After a failed fsync the kernel may have
-    /// dropped the bytes and would call the next one a success, so nothing is tried twice.
+    /// The file goes first, so that whoever hears of the failure finds nothing.
+    fn fail(&mut self, failure: Failure) {
+        self.draft = None;
+        *self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+    }
+
+    /// After a failed fsync the kernel may have dropped the bytes and would call the next one a success, so nothing is
+    /// tried twice.
+    fn keep(&self) -> Result<(), Failure> {
+        let Some(draft) = &self.draft else { return Err(gone()) };
+        let kept = draft.file.sync_all().map_err(DiskError::io("keeping the file"));
+        kept.map_err(|e| e.failure(Step::FinishDestination))
+    }
+
+    /// Durable, the same bytes, named, the name durable: in this order.
     fn commit(&mut self, answer: &Answer) -> Result<ManifestObject, Failure> {
+        self.keep()?;
         let Some(draft) = &self.draft else { return Err(gone()) };
         let disk = |e: DiskError| e.failure(Step::FinishDestination);
-        draft.file.sync_all().map_err(DiskError::io("keeping the file")).map_err(disk)?;
         let made = std::mem::take(&mut self.hasher).finish();
         self.read_back(draft, &made)?;
         draft.root.enter()?;

@@ -5,7 +5,7 @@ use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupTaskId, RemoteServerId, UserId};
 use holdfast_entity::{backup_runs, backup_task_destinations as destinations, backup_tasks as table};
-use sea_orm::sea_query::extension::postgres::PgExpr;
+use sea_orm::sea_query::{Expr, extension::postgres::PgExpr};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect,
@@ -243,6 +243,21 @@ impl BackupTasks<'_> {
             .all(self.0.conn())
             .await?;
         Ok(rows.into_iter().collect())
+    }
+
+    /// Removes what tasks, deleted ones too, keep for logging in to a server that is gone.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn forget_log_ins(&self, server: RemoteServerId) -> Result<(), StoreError> {
+        table::Entity::update_many()
+            .col_expr(table::Column::SealedIsolatedPassword, Expr::value(None::<Vec<u8>>))
+            .col_expr(table::Column::SealedSourcePassword, Expr::value(None::<Vec<u8>>))
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::RemoteServerId.eq(server.0))
+            .exec(self.0.conn())
+            .await?;
+        Ok(())
     }
 
     /// Ends the scheduling of a task. Its backups stay listed and restorable.

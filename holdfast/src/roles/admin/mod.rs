@@ -5,6 +5,7 @@ mod create_token;
 mod create_user;
 mod recovery_kit;
 mod restore;
+mod revoke_token;
 
 use crate::cli::{Admin, Place};
 use crate::data_dir::DataDir;
@@ -12,7 +13,9 @@ use crate::database::Database;
 use crate::lifecycle::Lifecycle;
 use crate::logging;
 use anyhow::{Result, bail};
+use chrono::Utc;
 use holdfast_config::Config;
+use holdfast_domain::ids::TokenId;
 use std::process::ExitCode;
 
 /// What a command works with.
@@ -32,8 +35,12 @@ pub async fn run(command: Admin, config: Config) -> Result<ExitCode> {
             let new = create_user::NewUser { email, name, timezone, operator };
             at(&place, &config, async |site| create_user::run(&site, new).await).await?;
         }
-        Admin::CreateToken { place, email, name, abilities } => {
-            at(&place, &config, async |site| create_token::run(&site, &email, name, &abilities).await).await?;
+        Admin::CreateToken { place, email, name, abilities, expires_in_days } => {
+            let wanted = create_token::WantedToken { email, name, abilities, expires_in_days };
+            at(&place, &config, async |site| create_token::run(&site, wanted, Utc::now()).await).await?;
+        }
+        Admin::RevokeToken { place, email, id } => {
+            at(&place, &config, async |site| revoke_token::run(&site, &email, TokenId(id), Utc::now()).await).await?;
         }
         Admin::Backup { place, to, recipient } => {
             at(&place, &config, async |site| backup::run(&site, &to, &recipient).await).await?;
