@@ -24,6 +24,8 @@ pub(super) async fn in_the_background() -> Result<ExitCode> {
         .arg("--stay")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        // Not inherited: whoever waits for the end of what this program says must not wait for what stays.
+        .stderr(Stdio::piped())
         // Ctrl-C at this terminal, later, is not meant for what stays.
         .process_group(0)
         .spawn()
@@ -31,7 +33,8 @@ pub(super) async fn in_the_background() -> Result<ExitCode> {
     let pid =
         child.id().and_then(|id| rustix::process::Pid::from_raw(i32::try_from(id).ok()?)).context("a process id")?;
     let mut output = child.stdout.take().context("its output")?;
-    let mut buffer = vec![0; 8192];
+    let mut complaints = child.stderr.take().context("its complaints")?;
+    let (mut buffer, mut other, mut complains) = (vec![0; 8192], vec![0; 8192], true);
     loop {
         tokio::select! {
             read = output.read(&mut buffer) => {
@@ -43,9 +46,17 @@ pub(super) async fn in_the_background() -> Result<ExitCode> {
                     return Ok(ExitCode::SUCCESS);
                 }
             }
+            read = complaints.read(&mut other), if complains => {
+                let len = read.unwrap_or(0);
+                complains = len > 0;
+                let _ = std::io::stderr().lock().write_all(&other[..len]);
+            }
             () = told_to_end() => rustix::process::kill_process(pid, rustix::process::Signal::INT)?,
         }
     }
+    let mut rest = Vec::new();
+    let _ = complaints.read_to_end(&mut rest).await;
+    let _ = std::io::stderr().lock().write_all(&rest);
     let status = child.wait().await?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

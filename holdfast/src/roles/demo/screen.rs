@@ -23,9 +23,9 @@ struct Line {
 }
 
 impl Screen {
-    /// `is_relayed`: another process passes the output on to its terminal, if it has one.
+    /// `is_relayed`: another process passes the output on, line by line.
     pub(super) fn new(is_relayed: bool) -> Self {
-        let is_terminal = if is_relayed { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
+        let is_terminal = !is_relayed && std::io::stdout().is_terminal();
         let started = Instant::now();
         Self { started, is_terminal, line: RefCell::new(Line { is_open: false, last_progress: started }) }
     }
