@@ -39,8 +39,11 @@ impl FrameCompressor {
         Ok(Self(compressor))
     }
 
-    pub(crate) fn compress(&mut self, plain: &[u8]) -> io::Result<Vec<u8>> {
-        self.0.compress(plain)
+    /// Puts the frame of `plain` into `frame`, in place of what is there.
+    pub(crate) fn compress(&mut self, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
+        frame.clear();
+        frame.reserve(zstd::zstd_safe::compress_bound(plain.len()));
+        self.0.compress_to_buffer(plain, frame).map(|_| ())
     }
 }
 
@@ -159,7 +162,8 @@ mod tests {
         let mut compressor = FrameCompressor::new(3).expect("level 3 exists");
         let (mut table, mut stream) = (SeekTable::default(), Vec::new());
         for plain in frames {
-            let frame = compressor.compress(plain).expect("compresses");
+            let mut frame = Vec::new();
+            compressor.compress(plain, &mut frame).expect("compresses");
             table.push(plain.len(), &frame).expect("small");
             stream.extend(frame);
         }

@@ -14,7 +14,7 @@ use holdfast_domain::manifest::Digest;
 use holdfast_domain::{Failure, FailureCode, Step};
 use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use tokio::sync::mpsc;
 
 /// Everything the threads work with.
@@ -67,21 +67,21 @@ impl Work {
         let index = index_outlet.map(|out| IndexWriter::start(&options, out)).transpose()?;
         let level = options.level;
         let (front, back) = std::thread::scope(|scope| {
-            let (mut to, mut from, mut compressors) = (Vec::new(), Vec::new(), Vec::new());
+            let (mut to, mut lanes, mut compressors) = (Vec::new(), Vec::new(), Vec::new());
+            let (emptied, spare) = channel();
             for _ in 0..options.compress_threads.max(1) {
-                let (frames, plain) = sync_channel(1);
+                let (frames, plain) = sync_channel(0);
                 let (done, compressed) = sync_channel(0);
+                let (sealed_frames, spare_frames) = channel();
                 to.push(frames);
-                from.push(compressed);
-                compressors.push(scope.spawn(move || compress(level, &plain, &done)));
+                lanes.push(Lane { compressed, sealed: sealed_frames });
+                let lane = Compressor { plain, emptied: emptied.clone(), spare: spare_frames, done };
+                compressors.push(scope.spawn(move || lane.run(level)));
             }
-            let back = scope.spawn(|| seal(&from_all(from), sealed, &meter));
-            let front = FrontThread {
-                from_source,
-                to,
-                frame_bytes: options.frame_bytes.clamp(1, MAX_FRAME_BYTES as usize),
-                meter: &meter,
-            };
+            drop(emptied);
+            let back = scope.spawn(|| seal(lanes, sealed, &meter));
+            let frame_bytes = options.frame_bytes.clamp(1, MAX_FRAME_BYTES as usize);
+            let front = FrontThread { from_source, to, spare, frame_bytes, meter: &meter };
             let front = front.run(options.format, index);
             let middle = compressors.into_iter().try_for_each(|c| c.join().unwrap_or_else(|_| Err(panicked())));
             let back = back.join().unwrap_or_else(|_| Err(panicked()));
@@ -118,6 +118,8 @@ fn judge(
 struct FrontThread<'a> {
     from_source: mpsc::Receiver<Input>,
     to: Vec<SyncSender<Plain>>,
+    /// Buffers that a compressor has read: used again, so that what a run takes does not depend on its length.
+    spare: Receiver<Vec<u8>>,
     frame_bytes: usize,
     meter: &'a Meter,
 }
@@ -136,7 +138,7 @@ impl FrontThread<'_> {
             if format == StreamFormat::Tar {
                 self.walk(&mut tap, &bytes, index.as_mut())?;
             }
-            cut.push(&bytes, |frame| self.hand_on(frame.0, Plain::Frame(frame.1)))?;
+            cut.push(&bytes, &self.spare, |frame| self.hand_on(frame.0, Plain::Frame(frame.1)))?;
         }
         if format == StreamFormat::Tar && !tap.report().end_mark_seen {
             let detail = "The tar has no end mark: its end is missing.";
@@ -184,15 +186,21 @@ impl Cutter {
         Self { frame: Vec::with_capacity(frame_bytes), frame_bytes, number: 0 }
     }
 
-    fn push(&mut self, bytes: &[u8], mut full: impl FnMut((usize, Vec<u8>)) -> Result<(), Halt>) -> Result<(), Halt> {
+    fn push(
+        &mut self,
+        bytes: &[u8],
+        spare: &Receiver<Vec<u8>>,
+        mut full: impl FnMut((usize, Vec<u8>)) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let n = (self.frame_bytes - self.frame.len()).min(rest.len());
             self.frame.extend_from_slice(&rest[..n]);
             rest = &rest[n..];
             if self.frame.len() == self.frame_bytes {
-                let frame = std::mem::replace(&mut self.frame, Vec::with_capacity(self.frame_bytes));
-                full((self.number, frame))?;
+                let mut next = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(self.frame_bytes));
+                next.clear();
+                full((self.number, std::mem::replace(&mut self.frame, next)))?;
                 self.number += 1;
             }
         }
@@ -205,41 +213,59 @@ impl Cutter {
     }
 }
 
-fn compress(level: i32, from: &Receiver<Plain>, to: &SyncSender<Compressed>) -> Result<(), Halt> {
-    let zstd = |e: std::io::Error| Halt::Failed(internal(&format!("zstd: {e}.")));
-    let mut compressor = FrameCompressor::new(level).map_err(zstd)?;
-    loop {
-        let out = match from.recv() {
-            Ok(Plain::Frame(plain)) => {
-                Compressed::Frame { plain_bytes: plain.len(), frame: compressor.compress(&plain).map_err(zstd)? }
-            }
-            Ok(Plain::End) => Compressed::End,
-            // Not this thread's turn to see `End`, or the front failed: either way the others know.
-            Err(_) => return Ok(()),
-        };
-        to.send(out).map_err(|_| Halt::Neighbour)?;
+/// One compressing thread's ends.
+struct Compressor {
+    plain: Receiver<Plain>,
+    emptied: Sender<Vec<u8>>,
+    /// Buffers that were sealed.
+    spare: Receiver<Vec<u8>>,
+    done: SyncSender<Compressed>,
+}
+
+impl Compressor {
+    fn run(self, level: i32) -> Result<(), Halt> {
+        let zstd = |e: std::io::Error| Halt::Failed(internal(&format!("zstd: {e}.")));
+        let mut compressor = FrameCompressor::new(level).map_err(zstd)?;
+        loop {
+            let out = match self.plain.recv() {
+                Ok(Plain::Frame(plain)) => {
+                    let mut frame = self.spare.try_recv().unwrap_or_default();
+                    compressor.compress(&plain, &mut frame).map_err(zstd)?;
+                    let plain_bytes = plain.len();
+                    // The front may have ended: then nobody needs the buffer.
+                    let _ = self.emptied.send(plain);
+                    Compressed::Frame { plain_bytes, frame }
+                }
+                Ok(Plain::End) => Compressed::End,
+                // Not this thread's turn to see `End`, or the front failed: either way the others know.
+                Err(_) => return Ok(()),
+            };
+            self.done.send(out).map_err(|_| Halt::Neighbour)?;
+        }
     }
 }
 
-/// Takes from each compressor in turn, as the front gave to them.
-fn from_all(from: Vec<Receiver<Compressed>>) -> impl Fn(usize) -> Result<Compressed, Halt> {
-    move |number| from[number % from.len()].recv().map_err(|_| Halt::Neighbour)
+/// One compressing thread, as the back sees it.
+struct Lane {
+    compressed: Receiver<Compressed>,
+    sealed: Sender<Vec<u8>>,
 }
 
-fn seal(
-    from: &impl Fn(usize) -> Result<Compressed, Halt>,
-    mut sealed: Sealed<Outlet>,
-    meter: &Meter,
-) -> Result<Back, Halt> {
+/// Takes from each compressor in turn, as the front gave to them. Its end of the lanes goes with it, so that no
+/// compressor waits for a back that has failed.
+fn seal(lanes: Vec<Lane>, mut sealed: Sealed<Outlet>, meter: &Meter) -> Result<Back, Halt> {
     let (mut table, mut compressed_bytes) = (SeekTable::default(), 0);
-    let mut number = 0;
-    while let Compressed::Frame { plain_bytes, frame } = from(number)? {
+    for lane in lanes.iter().cycle() {
+        let Compressed::Frame { plain_bytes, frame } = lane.compressed.recv().map_err(|_| Halt::Neighbour)? else {
+            break;
+        };
         table.push(plain_bytes, &frame).map_err(|e| Halt::Failed(internal(&e.to_string())))?;
         sealed.write_all(&frame).map_err(not_taken)?;
         compressed_bytes += frame.len() as u64;
         meter.add_compressed(frame.len());
         meter.set_stored_at_least(compressed_bytes);
-        number += 1;
+        // Its thread may have ended: then nobody needs the buffer.
+        let _ = lane.sealed.send(frame);
     }
     let table = table.to_bytes().map_err(|e| Halt::Failed(internal(&e.to_string())))?;
     sealed.write_all(&table).map_err(not_taken)?;

@@ -65,7 +65,8 @@ impl IndexWriter {
     }
 
     fn end_frame(&mut self) -> io::Result<()> {
-        let compressed = self.compressor.compress(&self.frame)?;
+        let mut compressed = Vec::new();
+        self.compressor.compress(&self.frame, &mut compressed)?;
         self.table.push(self.frame.len(), &compressed)?;
         self.frame.clear();
         self.sealed.write_all(&compressed)

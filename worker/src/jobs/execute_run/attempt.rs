@@ -44,8 +44,8 @@ impl Attempt {
             number: claimed.attempt,
             journal: Journal::default(),
             noted: Mutex::default(),
-            // None was started.
-            program_is_gone: Mutex::new(Some(true)),
+            // None was started; but what an earlier attempt started may still run behind a link that broke.
+            program_is_gone: Mutex::new((claimed.attempt == 1).then_some(true)),
         }
     }
 
