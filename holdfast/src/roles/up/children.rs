@@ -11,7 +11,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// glibc keeps what many threads freed: with these a run of 5 GB peaks at 52 MiB above idle instead of 76.
+/// glibc keeps what many threads freed: with these a run of 5 GB peaks some 20 MiB lower (docs/benchmarks.md).
 const ALLOCATOR: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "262144")];
 
 /// What every program may need of the outer environment; nothing of it is a secret.
