@@ -68,6 +68,14 @@ struct World {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     ensure!(rustix::process::geteuid().is_root(), "the soak needs root: it makes a user to log in as");
+    tokio::select! {
+        soaked = soak(&arguments) => soaked,
+        // Returning ends the product and removes user and folder; the signal alone would leave them.
+        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+    }
+}
+
+async fn soak(arguments: &Arguments) -> Result<()> {
     let world = World::make(&arguments.binary).await?;
     let (whole, good) = world.undisturbed().await?;
     say(&format!(
