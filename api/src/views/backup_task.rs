@@ -214,7 +214,7 @@ fn source(row: &rows::backup_tasks::Model) -> SourceView {
 
 fn database(spec: DatabaseSpec, has_password: bool) -> DatabaseView {
     DatabaseView {
-        engine: spec.engine,
+        engine: spec.engine.as_str().to_owned(),
         host: spec.host,
         port: spec.port,
         username: spec.username,

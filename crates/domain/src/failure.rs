@@ -96,6 +96,20 @@ failure_codes! {
     ConnectionLost = "connection_lost", retry = true, "The connection to the server broke; another attempt follows if any is left.";
     /// Nothing came for too long.
     Stalled = "stalled", retry = true, "The server or the network stopped answering.";
+    /// No database server answers there.
+    DatabaseUnreachable = "database_unreachable", retry = true, "Check that the database server runs, and the task's engine, host and port as seen from the server.";
+    /// The database server refuses user or password.
+    DatabaseLoginFailed = "database_login_failed", retry = false, "Correct the task's or the server's database user and password.";
+    /// A database is not there.
+    MissingDatabase = "missing_database", retry = false, "Correct the database's name; `GET /api/remote-servers/{id}/databases` lists those that can be seen.";
+    /// The database user may not do what is needed.
+    MissingRight = "missing_right", retry = false, "Grant the named right; the manual lists the rights that each engine needs.";
+    /// The client programs are older than the database server.
+    ClientTooOld = "client_too_old", retry = false, "Install client programs at least as new as the database server.";
+    /// The client program there can be made to run shell commands by a dump.
+    ClientUnsafe = "client_unsafe", retry = false, "Install a newer client there, or restore to another server.";
+    /// A restore into something that existed broke off.
+    TargetIncomplete = "target_incomplete", retry = false, "The target database holds a part of the backup: restore again, into a new one if you can.";
     /// The source program ended badly.
     SourceFailed = "source_failed", retry = true, "See the run's log for what the program on the server said.";
     /// The source's data did not carry its end mark.
@@ -105,11 +119,17 @@ failure_codes! {
     /// The destination refused or failed.
     DestinationFailed = "destination_failed", retry = true, "Check the destination with `POST /api/backup-destinations/{id}/check`.";
     /// This kind of destination does not take backups yet.
-    DestinationUnsupported = "destination_unsupported", retry = false, "Use a destination of type `local`.";
+    DestinationUnsupported = "destination_unsupported", retry = false, "Use a destination of another type.";
     /// No worker holds the store.
     StoreOffline = "store_offline", retry = true, "The operator must set `destinations.local_root` on a worker and start it.";
     /// What was read back is not what was written.
     VerifyFailed = "verify_failed", retry = true, "The destination changed or lost bytes; the copy was not committed. Check its disk.";
+    /// The destination refuses our keys.
+    DestinationRefused = "destination_refused", retry = false, "Check the destination's keys, their rights and expiry, and its region; the manual lists the rights that are needed.";
+    /// The bucket is not there.
+    DestinationMissing = "destination_missing", retry = false, "Create the bucket, or correct its name, region or endpoint.";
+    /// Less room than the backup is expected to need.
+    LowSpace = "low_space", retry = false, "Nothing was started. Make room at the destination or lower what is kept; nothing older was deleted to make room.";
     /// The copy is not there or not whole.
     CopyDamaged = "copy_damaged", retry = false, "Restore from another copy or another backup, and check the destination.";
     /// The manifest's authentication failed.

@@ -1,7 +1,7 @@
 //! The description of a backup, written last: what makes a copy exist. It is the only thing a restore trusts, so it
 //! carries an authentication code under the team's key (computed by `vault`); a listing proves nothing.
 
-use crate::source::{EncryptionMode, SourceSpec};
+use crate::source::{EncryptionMode, Engine, SourceSpec};
 use crate::warning::Warnings;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,52 @@ pub struct ManifestStream {
     /// The index sidecar, where the stream has one.
     #[serde(default)]
     pub index: Option<ManifestObject>,
+    /// What is known of the database, where the stream is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseFacts>,
+}
+
+/// What a restore must know of a dumped database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseFacts {
+    /// Whose dump it is.
+    pub engine: Engine,
+    /// What the server called itself, `10.11.19-MariaDB`.
+    pub server_version: String,
+    /// Base tables in the dump.
+    pub tables: u64,
+    /// What was left out, and what a restore must leave out because of it.
+    #[serde(default)]
+    pub omitted: Vec<Omitted>,
+}
+
+/// Something of the database that is not in the dump, or that a restore cannot make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Omitted {
+    /// What it is.
+    pub kind: OmittedKind,
+    /// Schema, where the engine has them within a database.
+    #[serde(default)]
+    pub schema: Option<String>,
+    /// Its name; of a foreign key, `table.constraint` is told apart by [`Omitted::table`].
+    pub name: String,
+    /// The table that a foreign key belongs to.
+    #[serde(default)]
+    pub table: Option<String>,
+}
+
+/// What was left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OmittedKind {
+    /// A table, definition and rows, because the task excludes it.
+    Table,
+    /// A table's rows, because the task excludes them.
+    Rows,
+    /// A view that needs an excluded table.
+    View,
+    /// A foreign key to an excluded table, or to one whose rows are excluded.
+    ForeignKey,
 }
 
 /// Size and content proof.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum SourceSpec {
     /// A file tree.
     Files(FilesSpec),
-    /// Databases; stored and validated, not read yet.
+    /// Databases.
     Database(DatabaseSpec),
 }
 
@@ -31,8 +31,8 @@ pub struct FilesSpec {
 /// Which databases. The password is a sealed column of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseSpec {
-    /// `mysql`, `mariadb`, `postgresql`, `auto`.
-    pub engine: String,
+    /// Which engine, or whichever answers.
+    pub engine: EngineChoice,
     /// Names; empty = all.
     pub databases: Vec<String>,
     /// Definition and rows left out: `db.table` or `db.schema.table` or, in the short form, `table`.
@@ -50,6 +50,78 @@ pub struct DatabaseSpec {
     /// Its user.
     #[serde(default)]
     pub username: Option<String>,
+    /// Roles and tablespaces as a stream of their own (PostgreSQL); none = when all databases are read.
+    #[serde(default)]
+    pub globals: Option<bool>,
+}
+
+/// A database engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Engine {
+    /// MySQL of Oracle.
+    Mysql,
+    /// MariaDB.
+    Mariadb,
+    /// PostgreSQL.
+    Postgresql,
+}
+
+/// What a task says of its engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EngineChoice {
+    /// Whichever answers; two answering is an error that asks to choose.
+    #[default]
+    Auto,
+    /// MySQL of Oracle.
+    Mysql,
+    /// MariaDB.
+    Mariadb,
+    /// PostgreSQL.
+    Postgresql,
+}
+
+impl Engine {
+    /// The stored form.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Mysql => "mysql",
+            Self::Mariadb => "mariadb",
+            Self::Postgresql => "postgresql",
+        }
+    }
+}
+
+impl EngineChoice {
+    /// The stored form.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.engine().map_or("auto", Engine::as_str)
+    }
+
+    /// The engine that was chosen; none = to be detected.
+    #[must_use]
+    pub fn engine(self) -> Option<Engine> {
+        match self {
+            Self::Auto => None,
+            Self::Mysql => Some(Engine::Mysql),
+            Self::Mariadb => Some(Engine::Mariadb),
+            Self::Postgresql => Some(Engine::Postgresql),
+        }
+    }
+}
+
+impl std::str::FromStr for EngineChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Auto, Self::Mysql, Self::Mariadb, Self::Postgresql]
+            .into_iter()
+            .find(|choice| choice.as_str() == text)
+            .ok_or_else(|| format!("unknown database engine {text:?}"))
+    }
 }
 
 fn yes() -> bool {

@@ -21,6 +21,12 @@ pub enum WarningCode {
     NotStored,
     /// The backup is much smaller than those before it.
     SizeDropped,
+    /// An excluded name matches nothing.
+    MatchesNothing,
+    /// Something depends on what is excluded, and a restore leaves it out.
+    DependsOnExcluded,
+    /// A part of the database that this user may not read.
+    RightMissing,
     /// Something was set otherwise than asked for (an owner, an attribute).
     NotRestored,
     /// Something was made harmless (a device, a set-user-id bit).

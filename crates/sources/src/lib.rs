@@ -3,6 +3,7 @@
 //!
 //! A source never says that it ended before its program's own exit status arrived and every warning line was judged.
 
+pub mod database;
 pub mod files;
 pub mod files_restore;
 mod lines;
@@ -13,7 +14,9 @@ mod report;
 #[cfg(test)]
 mod shells;
 mod staged;
+pub mod stream;
 mod tar_lines;
 mod writable;
 
 pub use report::SourceReport;
+pub use stream::{StreamReader, StreamWriter};

@@ -171,6 +171,7 @@ mod tests {
             nfiles: 1,
             objects: vec![ManifestObject { name: object.into(), digest }],
             index: None,
+            database: None,
         }
     }
 

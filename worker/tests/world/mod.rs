@@ -177,6 +177,7 @@ impl World {
             nfiles: encoded.nfiles,
             objects: vec![],
             index: None,
+            database: None,
         };
         (body, index, stream)
     }

@@ -163,9 +163,9 @@ fn database(
     let port = given.and_then(|source| source.port).and_then(|port| u16::try_from(port).ok());
     Some(DatabaseSpec {
         engine: given
-            .and_then(|source| source.engine.clone())
-            .or_else(|| before.as_ref().map(|spec| spec.engine.clone()))
-            .unwrap_or_else(|| "auto".to_owned()),
+            .and_then(|source| source.engine.as_deref()?.parse().ok())
+            .or_else(|| before.as_ref().map(|spec| spec.engine))
+            .unwrap_or_default(),
         databases,
         excluded_tables,
         excluded_table_data: given
@@ -175,6 +175,7 @@ fn database(
         host: given.and_then(|source| source.host.clone()).or_else(|| before.as_ref()?.host.clone()),
         port: port.or_else(|| before.as_ref()?.port),
         username: given.and_then(|source| source.username.clone()).or_else(|| before.as_ref()?.username.clone()),
+        globals: given.and_then(|source| source.globals).or_else(|| before.as_ref()?.globals),
     })
 }
 

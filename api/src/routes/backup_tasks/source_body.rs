@@ -35,6 +35,8 @@ pub(crate) struct SourceBody {
     pub excluded_tables: Option<Vec<String>>,
     /// Rows left out.
     pub excluded_table_data: Option<Vec<String>>,
+    /// PostgreSQL's roles and tablespaces as a stream of their own; without it, when all databases are read.
+    pub globals: Option<bool>,
     #[schema(ignore)]
     pub clears_password: bool,
 }
@@ -59,6 +61,7 @@ impl SourceBody {
                 NAMES_MAX,
                 rules::table_name,
             ),
+            globals: fields.boolean("globals", Presence::Optional),
             clears_password: fields.sent("password") && !fields.filled("password"),
         };
         if body.username.as_ref().is_some_and(|name| name.chars().count() > USERNAME_MAX_CHARS) {

@@ -78,6 +78,7 @@ mod tests {
             nfiles: 0,
             objects: vec![],
             index: None,
+            database: None,
         }
     }
 

@@ -38,6 +38,7 @@ pub(super) async fn commit(attempt: &Attempt, prepared: &Prepared, verified: Ver
         nfiles: facts.nfiles,
         objects: vec![objects.body],
         index: objects.index,
+        database: None,
     };
     let manifest = Manifest {
         version: MANIFEST_VERSION,

@@ -1,0 +1,156 @@
+//! Databases of any engine: what is asked, what is found, and which engine's file does it.
+//!
+//! A database's name is one identifier, never a connection string; a password travels on standard input alone.
+
+use crate::stream::{StreamReader, StreamWriter};
+use holdfast_domain::manifest::DatabaseFacts;
+use holdfast_domain::source::{DatabaseSpec, Engine, EngineChoice};
+use holdfast_domain::warning::Warnings;
+use holdfast_domain::{Failure, FailureCode, Step};
+use holdfast_remote::Session;
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+
+/// How to log in to a database server, seen from the remote server.
+#[derive(Clone)]
+pub struct DatabaseLogin {
+    /// Where it runs; none = its local socket.
+    pub host: Option<String>,
+    /// Its port; none = the engine's own.
+    pub port: Option<u16>,
+    /// None = the user who is logged in there.
+    pub username: Option<String>,
+    /// None = none is sent (socket authentication).
+    pub password: Option<SecretString>,
+}
+
+/// What will be dumped.
+pub struct DatabasePlan {
+    /// Whose databases.
+    pub engine: Engine,
+    /// Streams of the backup, in order.
+    pub streams: Vec<PlannedStream>,
+    /// What is to be said before a byte moves: names that match nothing, dependents that a restore leaves out.
+    pub warnings: Warnings,
+    /// `mariadb-dump` → its version, and so on.
+    pub tools: BTreeMap<String, String>,
+}
+
+/// One stream of a plan.
+pub struct PlannedStream {
+    /// The database's name, or `globals`.
+    pub name: String,
+    /// What is dumped.
+    pub kind: PlannedKind,
+    /// For the manifest and the restore; none of globals.
+    pub facts: Option<DatabaseFacts>,
+}
+
+/// What a planned stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlannedKind {
+    /// One database.
+    Database,
+    /// Roles and tablespaces.
+    Globals,
+}
+
+/// A database that can be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseInfo {
+    /// Its name.
+    pub name: String,
+    /// As its server says.
+    pub size_bytes: u64,
+    /// Its tables, by schema and name.
+    pub tables: Vec<TableInfo>,
+}
+
+/// A table that can be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableInfo {
+    /// Schema, where the engine has them within a database.
+    pub schema: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Table and indexes, as the server says.
+    pub size_bytes: u64,
+}
+
+/// Where a dump goes.
+#[derive(Clone, Debug)]
+pub struct DatabaseTarget {
+    /// The database.
+    pub database: String,
+    /// Whether it may exist; else it is made, and dropped again on failure.
+    pub existing: bool,
+    /// From the manifest.
+    pub facts: DatabaseFacts,
+    /// Log in, compare versions, look whether the target could be made; change nothing.
+    pub dry_run: bool,
+}
+
+impl PlannedStream {
+    /// The manifest's format: `sql` or `pgdump`.
+    #[must_use]
+    pub fn format(&self, engine: Engine) -> &'static str {
+        match (engine, self.kind) {
+            (Engine::Postgresql, PlannedKind::Database) => "pgdump",
+            _ => "sql",
+        }
+    }
+}
+
+/// Looks at the server and decides what is dumped.
+///
+/// # Errors
+/// `database_unreachable`, `database_login_failed`, `missing_database`, `missing_tool`, `missing_right`,
+/// `client_too_old`, `invalid_config` (everything is excluded), and what the connection can say.
+pub async fn plan(session: &mut Session, spec: &DatabaseSpec, login: &DatabaseLogin) -> Result<DatabasePlan, Failure> {
+    let _ = (session, spec, login);
+    Err(not_yet())
+}
+
+/// Starts dumping one stream of `plan`; each takes a connection of its own.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn open(
+    session: Session,
+    plan: &DatabasePlan,
+    stream: &PlannedStream,
+    login: &DatabaseLogin,
+) -> Result<Box<dyn StreamReader>, Failure> {
+    let _ = (session, plan, stream, login);
+    Err(not_yet())
+}
+
+/// Databases that this login can see, with their tables.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn list(
+    session: &mut Session,
+    engine: EngineChoice,
+    login: &DatabaseLogin,
+) -> Result<(Engine, Vec<DatabaseInfo>), Failure> {
+    let _ = (session, engine, login);
+    Err(not_yet())
+}
+
+/// Starts putting a dump back.
+///
+/// # Errors
+/// As [`plan`], and `target_exists`, `client_unsafe`.
+pub async fn restore(
+    session: Session,
+    target: &DatabaseTarget,
+    login: &DatabaseLogin,
+) -> Result<Box<dyn StreamWriter>, Failure> {
+    let _ = (session, target, login);
+    Err(not_yet())
+}
+
+fn not_yet() -> Failure {
+    Failure::new(Step::Prepare, FailureCode::InvalidConfig, "Databases cannot be read yet.")
+}
