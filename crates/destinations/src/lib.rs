@@ -38,11 +38,11 @@ pub trait Destination: Send + Sync {
     /// Writes, reads back and deletes an object of this name. The steps end with the first that failed.
     async fn check(&self, probe_name: &str) -> Vec<CheckStep>;
 
-    /// Room.
+    /// Room; none where the store cannot tell.
     ///
     /// # Errors
     /// `StoreOffline`, `DestinationFailed`.
-    async fn usage(&self) -> Result<Usage, Failure>;
+    async fn usage(&self) -> Result<Option<Usage>, Failure>;
 }
 
 /// Room at a destination.

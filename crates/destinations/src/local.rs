@@ -219,12 +219,12 @@ impl Destination for LocalDestination {
         steps
     }
 
-    async fn usage(&self) -> Result<Usage, Failure> {
+    async fn usage(&self) -> Result<Option<Usage>, Failure> {
         let usage = self.root.call(Step::Prepare, |root| {
             let found = rustix::fs::fstatvfs(root.enter()?).map_err(DiskError::of("asking for room"));
             let found = found.map_err(|e| e.failure(Step::Prepare))?;
             let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-            Ok(Usage { total_bytes: bytes(found.f_blocks), available_bytes: bytes(found.f_bavail) })
+            Ok(Some(Usage { total_bytes: bytes(found.f_blocks), available_bytes: bytes(found.f_bavail) }))
         });
         usage.await
     }

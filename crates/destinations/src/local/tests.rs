@@ -217,7 +217,7 @@ async fn a_check_writes_reads_and_deletes() {
         [("write", true), ("read_back", true), ("delete", true)]
     );
     assert_eq!(files(folder.path()), ["store.id"]);
-    let usage = destination.usage().await.expect("is known");
+    let usage = destination.usage().await.expect("is asked").expect("is known");
     assert!(usage.available_bytes > 0 && usage.total_bytes >= usage.available_bytes);
 }
 
