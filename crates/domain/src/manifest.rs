@@ -5,6 +5,7 @@ use crate::source::{EncryptionMode, Engine, SourceSpec};
 use crate::warning::Warnings;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The only version there is; another one is refused.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -40,7 +41,7 @@ pub struct Manifest {
     #[serde(default)]
     pub recipients: Vec<String>,
     /// What the tools there said of themselves, `tar` → `tar (GNU tar) 1.34`.
-    pub tools: std::collections::BTreeMap<String, String>,
+    pub tools: BTreeMap<String, String>,
     /// Its parts.
     pub streams: Vec<ManifestStream>,
     /// What was not as it should be.
@@ -83,6 +84,12 @@ pub struct DatabaseFacts {
     pub server_version: String,
     /// Base tables in the dump.
     pub tables: u64,
+    /// How the database was made, in the engine's own words (`encoding`, `collate`, …): what a new one needs to be like it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
+    /// Roles that own something in it or were granted something.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
     /// What was left out, and what a restore must leave out because of it.
     #[serde(default)]
     pub omitted: Vec<Omitted>,
@@ -101,6 +108,9 @@ pub struct Omitted {
     /// The table that a foreign key belongs to.
     #[serde(default)]
     pub table: Option<String>,
+    /// Its catalogue and number there, where the engine numbers its objects: found in the dump whatever it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalogue_id: Option<(u32, u32)>,
 }
 
 /// What was left out.
@@ -115,6 +125,8 @@ pub enum OmittedKind {
     View,
     /// A foreign key to an excluded table, or to one whose rows are excluded.
     ForeignKey,
+    /// Anything else that needs an excluded table: a rule, a policy, a function.
+    Other,
 }
 
 /// Size and content proof.
