@@ -74,12 +74,18 @@ abilities! {
     RunBackupTasks = "run-backup-tasks",
     /// List and show backups and the names of the files in them.
     ViewBackups = "view-backups",
+    /// Hold backups and bring them back from the recycle bin.
+    UpdateBackups = "update-backups",
+    /// Recycle, prune and delete backups, empty the recycle bin.
+    DeleteBackups = "delete-backups",
     /// Read the content of backups.
     DownloadBackups = "download-backups",
     /// Start, see and cancel restores.
     RestoreBackups = "restore-backups",
     /// Delete a server or destination together with the tasks that use it.
     CascadeDelete = "cascade-delete",
+    /// Make, read and delete copies of the product's own database. Of use to operators alone.
+    ManageOwnBackups = "manage-own-backups",
 }
 
 /// What one actor may do: everything (`*`) or a list.

@@ -6,6 +6,7 @@
 pub mod ability;
 pub mod actor;
 pub mod check;
+pub mod destination;
 pub mod failure;
 pub mod host;
 pub mod ids;
@@ -14,6 +15,7 @@ pub mod names;
 pub mod paths;
 pub mod progress;
 pub mod restore;
+pub mod retention;
 pub mod run;
 pub mod schedule;
 pub mod source;
