@@ -1,14 +1,4 @@
 # Writes a tar stream of the wanted paths to standard output, after the line `holdfast:data`.
-# What is not tar's own text on standard error begins with `holdfast:`; variable parts are base64.
-say() {
-    printf 'holdfast:%s ' "$1" >&2
-    printf %s "$2" | base64 | tr -d '\n' >&2
-    echo >&2
-}
-refuse() {
-    say "refused $1" "$2"
-    exit 90
-}
 field; one_fs=$v
 field; sparse=$v
 field; excludes=$v

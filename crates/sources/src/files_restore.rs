@@ -1,30 +1,32 @@
 //! Putting a file tree back.
 //!
 //! Needs on the server: a POSIX shell, `base64`, GNU tar (others drop this format's long names without a word), `dd`,
-//! `mktemp`, `find`, `mv`, `stat`. The tar stream goes in frames, so that a cut is never taken for the end, into a folder of
-//! ours (0700) beside the target; what was unpacked is counted and judged here, and only a word of ours moves it into
-//! place. On every other way out, the program removes the folder.
+//! `mktemp`, `find`, `mv`, `stat`. The tar stream goes in frames into a folder of ours (0700)
+//! beside the target; what was unpacked is counted and judged here, and only a word of ours moves it into place. On every
+//! other way out, the program removes the folder.
 
-use crate::lines::{Line, Lines, Words};
+use crate::framed::{Framed, Hearer};
+use crate::lines::{Line, Words};
 use crate::patterns::member_path;
+use crate::reading::Judged;
 use crate::refusal;
 use crate::staged::Staged;
-use crate::tar_lines::{Judged, while_extracting};
+use crate::tar_lines::while_extracting;
+use crate::stream::{Restored, StreamWriter};
 use crate::writable::Writable;
+use async_trait::async_trait;
 use bytes::Bytes;
 use holdfast_domain::failure::printable;
 use holdfast_domain::restore::{ExistingPolicy, RestoreLayout};
 use holdfast_domain::warning::{Warning, WarningCode, Warnings};
 use holdfast_domain::{Failure, FailureCode, Step};
-use holdfast_remote::{Event, Running, Session};
+use holdfast_remote::Session;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What runs on the server.
-pub(crate) const PROGRAM: &str = include_str!("files_restore.sh");
-
-/// Bytes in a frame; the server takes each with one process.
-const FRAME_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const PROGRAM: &str =
+    concat!(include_str!("say.sh"), include_str!("feed.sh"), include_str!("files_restore.sh"));
 
 /// How long the removal of a staging folder may take.
 const CLEANING: Duration = Duration::from_secs(40);
@@ -70,14 +72,13 @@ pub struct RestoreReport {
 ///
 /// # Errors
 /// `target_exists`, `target_unwritable`, `missing_tool`, `invalid_config`, and what the connection can say.
-pub async fn open(mut session: Session, target: &RestoreTarget) -> Result<FilesWriter, Failure> {
+pub async fn open(session: Session, target: &RestoreTarget) -> Result<FilesWriter, Failure> {
     let fields = fields(target)?;
     let fields: Vec<&[u8]> = fields.iter().map(String::as_bytes).collect();
-    let running = session.start(PROGRAM, &fields).await?;
-    let mut writer = FilesWriter::new(session, running, target);
-    writer.until(|state| state.ready.is_some()).await?;
-    writer.writable = (writer.state.ready != Some(0)).then(Writable::default);
-    Ok(writer)
+    let mut framed = Framed::start(session, PROGRAM, &fields, State::default()).await?;
+    framed.until(|state| state.ready.is_some()).await?;
+    let writable = (framed.hearer().ready != Some(0)).then(Writable::default);
+    Ok(FilesWriter { framed, writable, expected_entries: target.expected_entries, dry_run: target.dry_run })
 }
 
 fn fields(target: &RestoreTarget) -> Result<Vec<String>, Failure> {
@@ -112,29 +113,20 @@ fn fields(target: &RestoreTarget) -> Result<Vec<String>, Failure> {
 
 /// A tar stream being unpacked.
 pub struct FilesWriter {
-    running: Running,
-    _session: Session,
-    frame: Vec<Bytes>,
-    frame_bytes: usize,
-    // A frame is on its way: nothing else may be sent before it is whole.
-    sending: bool,
+    framed: Framed<State>,
     // For every user but root.
     writable: Option<Writable>,
     expected_entries: Option<u64>,
     dry_run: bool,
-    state: State,
 }
 
 /// What the program has said so far.
 #[derive(Default)]
 struct State {
-    stdout: Lines,
-    words: Words,
     // The user id there, once the staging folder exists.
     ready: Option<u32>,
     staged: Option<Staged>,
     done: bool,
-    exited: Option<u32>,
     refused: Option<Failure>,
     incomplete: bool,
     full: bool,
@@ -143,29 +135,13 @@ struct State {
 }
 
 impl FilesWriter {
-    fn new(session: Session, running: Running, target: &RestoreTarget) -> Self {
-        Self {
-            running,
-            _session: session,
-            frame: Vec::new(),
-            frame_bytes: 0,
-            sending: false,
-            writable: None,
-            expected_entries: target.expected_entries,
-            dry_run: target.dry_run,
-            state: State::default(),
-        }
-    }
-
     /// Takes the next bytes of the tar stream; returns when they are accepted.
     ///
     /// # Errors
     /// The program there failed or the connection did; the staging folder is then removed there.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
         let bytes = self.writable.as_mut().map_or_else(|| bytes.clone(), |writable| writable.pass(&bytes));
-        self.frame_bytes += bytes.len();
-        self.frame.push(bytes);
-        if self.frame_bytes >= FRAME_BYTES { self.send_frame().await } else { Ok(()) }
+        self.framed.write(bytes).await
     }
 
     /// Says that the stream is whole, judges what was unpacked and has it moved into place.
@@ -176,83 +152,44 @@ impl FilesWriter {
     pub async fn finish(mut self) -> Result<RestoreReport, Failure> {
         if let Some(writable) = &mut self.writable {
             let rest = writable.rest();
-            self.frame_bytes += rest.len();
-            self.frame.push(rest);
+            self.framed.write(rest).await?;
         }
-        self.send_frame().await?;
-        self.send(Bytes::from_static(b"end\n")).await?;
-        self.until(|state| state.staged.is_some()).await?;
-        if let (Some(staged), Some(writable)) = (&mut self.state.staged, &self.writable) {
+        self.framed.end().await?;
+        self.framed.until(|state| state.staged.is_some()).await?;
+        let (state, words) = self.framed.heard();
+        if let (Some(staged), Some(writable)) = (&mut state.staged, &self.writable) {
             staged.privileged += writable.defused;
         }
-        let judged = self.state.judge(self.expected_entries);
+        let judged = state.judge(self.expected_entries, words);
         if judged.is_err() || self.dry_run {
             self.abort().await;
             return judged;
         }
-        self.send(Bytes::from_static(b"place\n")).await.map_err(while_placing)?;
-        self.until(|state| state.done).await.map_err(while_placing)?;
-        let _ = self.until(|state| state.exited.is_some()).await;
-        Ok(self.state.report)
+        self.framed.say("place").await.map_err(while_placing)?;
+        self.framed.until(|state| state.done).await.map_err(while_placing)?;
+        let _ = self.framed.until_exit().await;
+        Ok(std::mem::take(&mut self.framed.hearer().report))
     }
 
     /// Has the staging folder removed; whether the program there said that it ended, or a check saw that it is gone.
     pub async fn abort(mut self) -> bool {
-        if !self.sending && self.state.exited.is_none() {
-            let undone = tokio::time::timeout(CLEANING, async {
-                let _ = self.send(Bytes::from_static(b"undo\n")).await;
-                while self.state.exited.is_none() {
-                    if self.step().await.is_err() {
-                        return;
-                    }
-                }
-            });
-            let _ = undone.await;
-        }
-        self.state.exited.is_some() || self.running.cancel_within(CLEANING).await.process_terminated
+        self.framed.undo(CLEANING).await || self.framed.cut(CLEANING).await
+    }
+}
+
+#[async_trait]
+impl StreamWriter for FilesWriter {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
+        FilesWriter::write(self, bytes).await
     }
 
-    async fn send_frame(&mut self) -> Result<(), Failure> {
-        if self.frame_bytes == 0 {
-            return Ok(());
-        }
-        self.sending = true;
-        self.send(Bytes::from(format!("{}\n", self.frame_bytes))).await?;
-        for piece in std::mem::take(&mut self.frame) {
-            self.send(piece).await?;
-        }
-        self.frame_bytes = 0;
-        self.sending = false;
-        Ok(())
+    async fn finish(self: Box<Self>) -> Result<Restored, Failure> {
+        let report = FilesWriter::finish(*self).await?;
+        Ok(Restored { entries: report.entries, size_bytes: report.size_bytes, warnings: report.warnings })
     }
 
-    async fn send(&mut self, bytes: Bytes) -> Result<(), Failure> {
-        while let Some(event) = self.running.take_ready()? {
-            self.state.take(event)?;
-        }
-        match self.running.write(bytes).await {
-            Ok(()) => Ok(()),
-            // The program's own words say more than "it takes no more input".
-            Err(failure) => match self.until(|_| false).await {
-                Err(better) if self.state.exited.is_some() => Err(better),
-                _ => Err(Failure { step: Step::Stage, ..failure }),
-            },
-        }
-    }
-
-    async fn until(&mut self, arrived: impl Fn(&State) -> bool) -> Result<(), Failure> {
-        while !arrived(&self.state) {
-            if let Some(status) = self.state.exited {
-                return Err(self.state.why_ended(status));
-            }
-            self.step().await?;
-        }
-        Ok(())
-    }
-
-    async fn step(&mut self) -> Result<(), Failure> {
-        let event = self.running.next().await.map_err(|failure| Failure { step: Step::Stage, ..failure })?;
-        self.state.take(event)
+    async fn abort(self: Box<Self>) -> bool {
+        FilesWriter::abort(*self).await
     }
 }
 
@@ -272,30 +209,8 @@ fn while_placing(failure: Failure) -> Failure {
     }
 }
 
-impl State {
-    fn take(&mut self, event: Event) -> Result<(), Failure> {
-        match event {
-            Event::Stdout(bytes) => {
-                for line in self.stdout.feed(&bytes)? {
-                    self.take_progress(&line);
-                }
-            }
-            Event::Stderr(bytes) => {
-                for line in self.words.feed(&bytes)? {
-                    self.take_line(line);
-                }
-            }
-            Event::Exited(status) => {
-                if let Some(line) = self.words.last() {
-                    self.take_line(line);
-                }
-                self.exited = Some(status);
-            }
-        }
-        Ok(())
-    }
-
-    fn take_progress(&mut self, line: &[u8]) {
+impl Hearer for State {
+    fn output(&mut self, line: &[u8]) {
         match line {
             b"holdfast:done" => self.done = true,
             b"holdfast:skipped" => self.report.skipped += 1,
@@ -310,7 +225,7 @@ impl State {
         }
     }
 
-    fn take_line(&mut self, line: Line) {
+    fn line(&mut self, line: Line, words: &mut Words) {
         let text = match line {
             Line::Ours { key, value } => return self.take_ours(&key, &String::from_utf8_lossy(&value)),
             Line::Text(text) => text,
@@ -323,11 +238,32 @@ impl State {
             }
             Judged::Unknown => {
                 self.full |= is_full(&text);
-                self.words.quote(&text);
+                words.quote(&text);
             }
         }
     }
 
+    /// The program ended, or tar did, and not well.
+    fn why_ended(&self, status: u32, words: &Words) -> Failure {
+        if let Some(refused) = &self.refused {
+            return match self.incomplete {
+                false => refused.clone(),
+                true => Failure::new(
+                    Step::Place,
+                    FailureCode::RestoreIncomplete,
+                    format!("the target is incomplete, some of it was placed: {}", refused.detail),
+                ),
+            };
+        }
+        if self.ready.is_none() {
+            return refusal::not_begun(status, words);
+        }
+        let code = if self.full { FailureCode::TargetUnwritable } else { FailureCode::RestoreIncomplete };
+        Failure::new(Step::Stage, code, words.explain(&format!("unpacking ended with status {status}")))
+    }
+}
+
+impl State {
     fn take_ours(&mut self, key: &str, value: &str) {
         let warn = |message: String| Warning { code: WarningCode::NotRestored, path: None, message };
         match (key, key.strip_prefix("refused ")) {
@@ -346,13 +282,13 @@ impl State {
     }
 
     /// Whether what was unpacked is what was sent.
-    fn judge(&mut self, expected_entries: Option<u64>) -> Result<RestoreReport, Failure> {
+    fn judge(&mut self, expected_entries: Option<u64>, words: &Words) -> Result<RestoreReport, Failure> {
         let incomplete = |detail: String| Failure::new(Step::Stage, FailureCode::RestoreIncomplete, detail);
         let staged = self.staged.clone().unwrap_or_default();
         // 2 is also tar's status when only an owner or an attribute could not be set, each with a line of its own.
         let is_good = staged.status == 0 || (staged.status == 2 && self.tolerated > 0);
-        if !is_good || !self.words.is_silent() {
-            return Err(self.why_ended(staged.status));
+        if !is_good || !words.is_silent() {
+            return Err(self.why_ended(staged.status, words));
         }
         if let Some(expected) = expected_entries.filter(|expected| *expected != staged.listed) {
             return Err(incomplete(format!("{} entries arrived, {expected} were sent.", staged.listed)));
@@ -365,25 +301,6 @@ impl State {
         self.report.size_bytes = staged.size_bytes;
         staged.warnings().into_iter().for_each(|warning| self.report.warnings.push(warning));
         Ok(self.report.clone())
-    }
-
-    /// The program ended, or tar did, and not well.
-    fn why_ended(&self, status: u32) -> Failure {
-        if let Some(refused) = &self.refused {
-            return match self.incomplete {
-                false => refused.clone(),
-                true => Failure::new(
-                    Step::Place,
-                    FailureCode::RestoreIncomplete,
-                    format!("the target is incomplete, some of it was placed: {}", refused.detail),
-                ),
-            };
-        }
-        if self.ready.is_none() {
-            return refusal::not_begun(status, &self.words);
-        }
-        let code = if self.full { FailureCode::TargetUnwritable } else { FailureCode::RestoreIncomplete };
-        Failure::new(Step::Stage, code, self.words.explain(&format!("unpacking ended with status {status}")))
     }
 }
 

@@ -1,15 +1,6 @@
 # Unpacks a tar stream from standard input into a staging folder beside the target and moves it into place when told to.
 # Input after the fields: frames of `LENGTH\n` and so many bytes, then `end\n`; then `place\n`, or anything else to undo.
 # Output: `holdfast:ready UID`, `holdfast:staged …`, then one line per thing done, `holdfast:done`.
-say() {
-    printf 'holdfast:%s ' "$1" >&2
-    printf %s "$2" | base64 | tr -d '\n' >&2
-    echo >&2
-}
-refuse() {
-    say "refused $1" "$2"
-    exit 90
-}
 stage=
 clean() {
     trap '' HUP INT TERM PIPE
@@ -81,19 +72,6 @@ options="--numeric-owner --quoting-style=escape --preserve-permissions"
 # Only the user's own attributes: capabilities are another set-user-id.
 has --xattrs && options="$options --xattrs --xattrs-include=user.*"
 has --acls && options="$options --acls"
-# Takes exactly the frame and not a byte more: what comes after belongs to us.
-take() { dd bs="$1" count=1 iflag=fullblock 2>/dev/null; }
-[ "$(printf abcd | take 3)" = abc ] || take() { head -c "$1"; }
-feed() {
-    while IFS= read -r frame; do
-        case $frame in
-            end) return 0 ;;
-            '' | *[!0-9]*) return 1 ;;
-        esac
-        take "$frame" || return 1
-    done
-    return 1
-}
 echo "holdfast:ready $me"
 umask 022
 set -f

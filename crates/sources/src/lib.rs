@@ -3,12 +3,15 @@
 //!
 //! A source never says that it ended before its program's own exit status arrived and every warning line was judged.
 
+mod asking;
 pub mod database;
 pub mod files;
 pub mod files_restore;
+mod framed;
 mod lines;
 mod patterns;
 pub mod probe;
+mod reading;
 mod refusal;
 mod report;
 #[cfg(test)]
@@ -18,5 +21,6 @@ pub mod stream;
 mod tar_lines;
 mod writable;
 
+pub use reading::{Judge, Judged, ProgramReader, Said};
 pub use report::SourceReport;
 pub use stream::{StreamReader, StreamWriter};

@@ -2,22 +2,12 @@
 //! sentence. Measured with tar 1.34 and read in its `create.c`, `extract.c`, `misc.c` and `xattrs.c`; with
 //! `LC_ALL=C` and `--quoting-style=escape`, so a `:` inside a name is `\:`.
 
+use crate::reading::Judged;
 use holdfast_domain::failure::printable;
 use holdfast_domain::warning::{Warning, WarningCode};
 
 /// Longest path shown in a warning.
 const PATH_CHARS: usize = 1024;
-
-/// What a line means.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Judged {
-    /// Nothing worth telling.
-    Noise,
-    /// The backup or restore is whole except for this.
-    Warning(Warning),
-    /// Not a sentence that we know to be harmless.
-    Unknown,
-}
 
 /// Judges a line of a tar that writes an archive.
 pub(crate) fn while_creating(line: &[u8]) -> Judged {
