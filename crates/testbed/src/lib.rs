@@ -4,11 +4,14 @@
 
 pub mod client;
 pub mod compare;
+pub mod customer_postgres;
 pub mod delay_proxy;
 pub mod fault_proxy;
+pub mod mariadb;
 pub mod postgres;
 pub mod processes;
 pub mod product;
+pub mod sample;
 pub mod site;
 pub mod sshd;
 pub mod steps;

@@ -37,7 +37,7 @@ log_min_messages = warning
 ";
 
 /// Runs until its stdin ends, which is when the owner of the pipe is gone; then stops the server and removes the folder.
-const KEEPER: &str = r#"cat >/dev/null; "$1" -D "$2/data" -m immediate stop >/dev/null 2>&1; rm -rf -- "$2""#;
+pub(crate) const KEEPER: &str = r#"cat >/dev/null; "$1" -D "$2/data" -m immediate stop >/dev/null 2>&1; rm -rf -- "$2""#;
 
 /// A private cluster, gone when this is dropped.
 pub struct Cluster {
@@ -235,12 +235,12 @@ async fn admin_pool(socket_dir: &Path) -> Result<PgPool> {
     pool(options(socket_dir, SUPERUSER, SUPERUSER), 1).await
 }
 
-fn pg_ctl(dir: &Path, arguments: &[&str]) -> Result<()> {
+pub(crate) fn pg_ctl(dir: &Path, arguments: &[&str]) -> Result<()> {
     run(Command::new(server_program("pg_ctl")?).arg("-D").arg(dir.join("data")).args(arguments))
 }
 
 /// A folder that the server's user owns, short enough for the path of a unix socket (107 bytes).
-fn private_dir() -> Result<PathBuf> {
+pub(crate) fn private_dir() -> Result<PathBuf> {
     let dir = tempfile::Builder::new().prefix("holdfast-pg-").tempdir_in("/tmp")?.keep();
     if let Some((uid, gid)) = server_user() {
         std::os::unix::fs::chown(&dir, Some(uid), Some(gid))?;
@@ -261,14 +261,14 @@ fn server_user() -> Option<(u32, u32)> {
     find("postgres").or_else(|| find("nobody"))
 }
 
-fn as_server_user(command: &mut Command) -> &mut Command {
+pub(crate) fn as_server_user(command: &mut Command) -> &mut Command {
     if let Some((uid, gid)) = server_user() {
         command.uid(uid).gid(gid);
     }
     command.current_dir("/")
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let output =
         as_server_user(command).stdin(Stdio::null()).output().with_context(|| format!("running {command:?}"))?;
     if !output.status.success() {
@@ -278,7 +278,7 @@ fn run(command: &mut Command) -> Result<()> {
 }
 
 /// Where Debian keeps the server's programs, or else wherever `PATH` finds them.
-fn server_program(name: &str) -> Result<PathBuf> {
+pub(crate) fn server_program(name: &str) -> Result<PathBuf> {
     let mut found: Vec<PathBuf> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.flatten().map(|v| v.path().join("bin").join(name)).filter(|p| p.exists()).collect())
         .unwrap_or_default();
@@ -287,6 +287,6 @@ fn server_program(name: &str) -> Result<PathBuf> {
     found.pop().or_else(in_path).with_context(|| format!("`{name}` is missing: apt-get install postgresql"))
 }
 
-fn path_text(path: &Path) -> String {
+pub(crate) fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
