@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("remote", &["domain", "egress"]),
     ("pipeline", &["domain"]),
     ("sources", &["domain", "remote"]),
-    ("destinations", &["domain", "pipeline"]),
+    ("destinations", &["domain", "egress", "pipeline"]),
     ("api", &["config", "domain", "store", "vault"]),
     ("worker", &["config", "destinations", "domain", "egress", "pipeline", "remote", "sources", "store", "vault"]),
     ("testbed", &["migration"]),

@@ -4,6 +4,8 @@
 //! half written is ever visible under a final name, and a store that is not there is offline, never empty.
 
 pub mod local;
+mod probe;
+pub mod s3;
 
 use async_trait::async_trait;
 use holdfast_domain::check::CheckStep;
@@ -13,6 +15,7 @@ use holdfast_pipeline::{ObjectReader, Sink};
 use std::sync::Arc;
 
 pub use local::{LocalDestination, LocalRoot};
+pub use s3::{Outside, Pace, S3Destination, S3Settings};
 
 /// A place that keeps objects by name.
 #[async_trait]

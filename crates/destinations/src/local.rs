@@ -9,10 +9,9 @@ mod beneath;
 mod reader;
 mod writer;
 
-use crate::{Destination, Usage};
+use crate::{Destination, Usage, probe};
 use async_trait::async_trait;
 use beneath::{DiskError, components, create, make_folders, open_file, open_folders, remove, rename, sync_folder};
-use bytes::Bytes;
 use holdfast_domain::check::CheckStep;
 use holdfast_domain::ids::BackupDestinationId;
 use holdfast_domain::manifest::ManifestObject;
@@ -37,8 +36,6 @@ const PART: &str = ".part";
 const DISK_CALLS: usize = 32;
 /// How long one call may take.
 const DISK_CALL_LIMIT: Duration = Duration::from_secs(60);
-/// What a check writes.
-const PROBE_BYTES: usize = 64 << 10;
 
 /// A root that the operator named.
 #[derive(Clone)]
@@ -137,27 +134,6 @@ impl LocalDestination {
             })
             .await
     }
-
-    async fn probe(&self, name: &str, steps: &mut Vec<CheckStep>) -> Result<(), Failure> {
-        let pattern = Bytes::from((0..PROBE_BYTES).map(|i| (i % 251) as u8).collect::<Vec<u8>>());
-        let mut sink = note(steps, "write", self.put(name).await)?;
-        let written = sink.write(pattern.clone()).await;
-        if written.is_err() {
-            sink.abort().await;
-            return note(steps, "write", written);
-        }
-        let object = note(steps, "write", sink.commit().await)?;
-        steps.push(CheckStep::passed("write", format!("{PROBE_BYTES} bytes were written and kept.")));
-        let read = async {
-            let reader = self.open(&object).await?;
-            let bytes = reader.read_at(0, PROBE_BYTES).await?;
-            let differs = || Failure::new(Step::Verify, FailureCode::VerifyFailed, "Other bytes came back.");
-            if bytes == pattern { Ok(()) } else { Err(differs()) }
-        };
-        note(steps, "read_back", read.await)?;
-        steps.push(CheckStep::passed("read_back", "The same bytes came back."));
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -211,9 +187,9 @@ impl Destination for LocalDestination {
 
     async fn check(&self, probe_name: &str) -> Vec<CheckStep> {
         let mut steps = Vec::new();
-        let probed = self.probe(probe_name, &mut steps).await;
+        let probed = probe::write_and_read(self, probe_name, &mut steps).await;
         let deleted = self.delete(probe_name).await;
-        if probed.is_ok() && note(&mut steps, "delete", deleted).is_ok() {
+        if probed.is_ok() && probe::note(&mut steps, "delete", deleted).is_ok() {
             steps.push(CheckStep::passed("delete", "It was deleted again."));
         }
         steps
@@ -228,14 +204,6 @@ impl Destination for LocalDestination {
         });
         usage.await
     }
-}
-
-/// Adds the step that failed.
-fn note<T>(steps: &mut Vec<CheckStep>, name: &str, result: Result<T, Failure>) -> Result<T, Failure> {
-    if let Err(failure) = &result {
-        steps.push(CheckStep::failed(name, failure));
-    }
-    result
 }
 
 /// The operator's path may go through links: it is the operator's.

@@ -4,6 +4,10 @@
 //! vetted (no second look-up that could answer otherwise), and the peer's address is compared again afterwards.
 //! Nothing here reads a proxy from the environment, and nothing may open a tenant-chosen connection past it.
 
+mod http;
+
+pub use http::{GuardedHttp, HttpError};
+
 use ipnet::IpNet;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -38,6 +42,19 @@ pub enum EgressError {
         /// The last address's answer.
         source: io::Error,
     },
+}
+
+impl EgressError {
+    /// The same once more, for an error that is only lent.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Unresolvable { host } => Self::Unresolvable { host: host.clone() },
+            Self::Blocked { host, address } => Self::Blocked { host: host.clone(), address: *address },
+            Self::Unreachable { host, port, source } => {
+                Self::Unreachable { host: host.clone(), port: *port, source: source.kind().into() }
+            }
+        }
+    }
 }
 
 /// What is allowed without the operator saying so.
