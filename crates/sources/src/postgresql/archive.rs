@@ -163,6 +163,11 @@ impl Archive {
         list
     }
 
+    /// Whether anything is to be left out.
+    pub(super) fn omits(&self) -> bool {
+        !self.omit.is_empty()
+    }
+
     /// Whether there is an entry that is not wanted.
     pub(super) fn has_omitted(&self) -> bool {
         !self.omitted.is_empty()

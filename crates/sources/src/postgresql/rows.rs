@@ -27,8 +27,6 @@ pub(super) struct Server {
     pub(super) number: u32,
     /// Who we are.
     pub(super) user: String,
-    /// Whether nothing is forbidden to us.
-    pub(super) superuser: bool,
     /// Whether we may make databases.
     pub(super) may_create: bool,
 }

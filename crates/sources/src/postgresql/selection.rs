@@ -41,6 +41,11 @@ impl Matched {
 }
 
 impl Selection {
+    /// Whether nothing is left out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.gone.is_empty() && self.rowless.is_empty()
+    }
+
     /// Chooses among `relations` of `database`; `is_alone` when it is the only one that is dumped.
     pub(super) fn choose(
         spec: &DatabaseSpec,
@@ -161,7 +166,7 @@ impl Selection {
     }
 }
 
-/// pg_dump's options for what is left out.
+/// pg_dump's options for what is left out: a constant option each, its value a name in quotes, in which nothing is a pattern.
 pub(super) fn options(omitted: &[Omitted]) -> Vec<String> {
     let options = omitted.iter().filter_map(|one| {
         let option = match one.kind {

@@ -3,7 +3,6 @@ SELECT json_build_object('server', json_build_object(
     'version', current_setting('server_version'),
     'number', current_setting('server_version_num')::int,
     'user', current_user,
-    'superuser', r.rolsuper,
     'may_create', r.rolsuper OR r.rolcreatedb))
 FROM pg_roles r WHERE r.rolname = current_user;
 SELECT json_build_object('database', json_build_object(
