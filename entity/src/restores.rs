@@ -17,6 +17,8 @@ pub struct Model {
     pub spec: Json,
     pub seal_id: Uuid,
     pub sealed_password: Option<Vec<u8>>,
+    pub sealed_database_password: Option<Vec<u8>>,
+    pub target_touched: bool,
     pub status: String,
     pub epoch: i32,
     pub attempts: i32,

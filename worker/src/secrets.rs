@@ -132,6 +132,42 @@ pub fn restore_password(context: &WorkerContext, restore: &rows::restores::Model
     open_text(context, &place, sealed, "the restore's password")
 }
 
+/// Opens the password of the database that a restore goes to; none where none was given.
+///
+/// # Errors
+/// It does not open.
+pub fn restore_database_password(
+    context: &WorkerContext,
+    restore: &rows::restores::Model,
+) -> Result<Option<SecretString>, Failure> {
+    let place = SealContext::new(TeamId(restore.team_id), SealedColumn::RestoreDatabasePassword, restore.seal_id);
+    open_optional(context, &place, restore.sealed_database_password.as_deref(), "the target database's password")
+}
+
+/// Opens the password of a task's database; none where the task has none.
+///
+/// # Errors
+/// It does not open.
+pub fn task_source_password(
+    context: &WorkerContext,
+    task: &rows::backup_tasks::Model,
+) -> Result<Option<SecretString>, Failure> {
+    let place = SealContext::new(TeamId(task.team_id), SealedColumn::TaskSourcePassword, task.seal_id);
+    open_optional(context, &place, task.sealed_source_password.as_deref(), "the task's database password")
+}
+
+/// Opens the database password of a server; none where it has none.
+///
+/// # Errors
+/// It does not open.
+pub fn server_database_password(
+    context: &WorkerContext,
+    server: &rows::remote_servers::Model,
+) -> Result<Option<SecretString>, Failure> {
+    let place = SealContext::new(TeamId(server.team_id), SealedColumn::ServerDatabasePassword, server.seal_id);
+    open_optional(context, &place, server.sealed_database_password.as_deref(), "the server's database password")
+}
+
 /// What the user reads when the database failed; the operator's log has the reason.
 #[must_use]
 pub fn store_failure(step: Step, error: &StoreError) -> Failure {
@@ -145,6 +181,15 @@ fn stored(team_id: TeamId, row: &TeamKeyRow) -> StoredTeamKey<'_> {
 
 fn open_text(context: &WorkerContext, place: &SealContext, sealed: &[u8], what: &str) -> Result<SecretString, Failure> {
     context.opener.open_text(place, sealed).map_err(|e| unopened(what, &e))
+}
+
+fn open_optional(
+    context: &WorkerContext,
+    place: &SealContext,
+    sealed: Option<&[u8]>,
+    what: &str,
+) -> Result<Option<SecretString>, Failure> {
+    sealed.map(|sealed| open_text(context, place, sealed, what)).transpose()
 }
 
 fn unopened(what: &str, error: &OpenError) -> Failure {

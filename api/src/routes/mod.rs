@@ -57,6 +57,7 @@ fn table() -> Table {
     t.row("POST /api/remote-servers/{id}/check", need(Can::UpdateRemoteServers), routes!(remote_servers::check::check_remote_server));
     t.row("GET /api/remote-servers/{id}/host-key", need(Can::ViewRemoteServers), routes!(remote_servers::host_key::show_host_key));
     t.row("POST /api/remote-servers/{id}/host-key/accept", need(Can::UpdateRemoteServers), routes!(remote_servers::accept_host_key::accept_host_key));
+    t.row("GET /api/remote-servers/{id}/databases", need(Can::UpdateRemoteServers), routes!(remote_servers::databases::list_databases));
     t.row("GET /api/backup-destinations", need(Can::ViewBackupDestinations), routes!(backup_destinations::list::list_backup_destinations));
     t.row("POST /api/backup-destinations", need(Can::CreateBackupDestinations), routes!(backup_destinations::create::create_backup_destination));
     t.row("GET /api/backup-destinations/{id}", need(Can::ViewBackupDestinations), routes!(backup_destinations::show::show_backup_destination));

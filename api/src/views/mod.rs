@@ -5,6 +5,7 @@ pub mod backup;
 pub mod backup_destination;
 pub mod backup_run;
 pub mod backup_task;
+pub mod database;
 pub mod log;
 pub mod remote_server;
 pub mod restore;

@@ -3,7 +3,7 @@
 use super::backup_run::{ProgressView, duration_ms};
 use super::time;
 use chrono::{DateTime, Utc};
-use holdfast_domain::restore::{ExistingPolicy, RestoreLayout, RestoreSpec};
+use holdfast_domain::restore::{ExistingPolicy, RestoreLayout, RestoreSpec, RestoreTo};
 use holdfast_store::rows;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -52,10 +52,36 @@ pub struct RestoreView {
     progress: ProgressView,
 }
 
+/// A path or a database.
 #[derive(Serialize, ToSchema)]
 struct RestoreTargetView {
     remote_server_id: i64,
-    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    username: Option<String>,
+}
+
+impl RestoreTargetView {
+    fn of(remote_server_id: i64, to: RestoreTo) -> Self {
+        let nowhere = Self { remote_server_id, path: None, database: None, host: None, port: None, username: None };
+        match to {
+            RestoreTo::Path { path } => Self { path: Some(path), ..nowhere },
+            RestoreTo::Database(to) => Self {
+                database: Some(to.database),
+                host: to.host,
+                port: to.port,
+                username: to.username,
+                ..nowhere
+            },
+        }
+    }
 }
 
 impl RestoreView {
@@ -74,7 +100,7 @@ impl RestoreView {
             backup_id: row.backup_id,
             copy_id: row.backup_copy_id,
             status: row.status,
-            target: RestoreTargetView { remote_server_id: row.remote_server_id, path: spec.path },
+            target: RestoreTargetView::of(row.remote_server_id, spec.target),
             streams: spec.streams,
             paths: spec.paths,
             layout: match spec.layout {
@@ -106,7 +132,7 @@ impl RestoreView {
 
 fn unreadable() -> RestoreSpec {
     RestoreSpec {
-        path: String::new(),
+        target: RestoreTo::Path { path: String::new() },
         streams: Vec::new(),
         paths: Vec::new(),
         layout: RestoreLayout::default(),

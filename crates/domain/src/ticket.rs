@@ -1,6 +1,7 @@
 //! What a ticket lets the api ask of a worker's data plane. A ticket is single use and lives for a minute.
 
-use crate::ids::{BackupDestinationId, BackupId, RemoteServerId};
+use crate::ids::{BackupDestinationId, BackupId, OwnBackupId, RemoteServerId};
+use crate::source::EngineChoice;
 use serde::{Deserialize, Serialize};
 
 /// The data plane's one route: what is done stands in the ticket, so that no ticket opens another route's action.
@@ -35,6 +36,19 @@ pub enum TicketAction {
         /// Which.
         id: BackupDestinationId,
     },
+    /// Databases that a log-in on a server can see.
+    ListDatabases {
+        /// Which server.
+        id: RemoteServerId,
+        /// Whose databases.
+        engine: EngineChoice,
+        /// Where they are, seen from the server; none = there.
+        host: Option<String>,
+        /// Their port.
+        port: Option<u16>,
+        /// Their user; none = the one of the connection.
+        username: Option<String>,
+    },
     /// Entries of a backup below a folder, from the index.
     ListFiles {
         /// Which.
@@ -56,6 +70,20 @@ pub enum TicketAction {
         stream: Option<String>,
         /// As stored, or decrypted.
         form: DownloadForm,
+    },
+    /// The bytes of a copy of the product's own database.
+    DownloadOwnBackup {
+        /// Which.
+        id: OwnBackupId,
+        /// Where it is kept.
+        destination: BackupDestinationId,
+    },
+    /// Remove such a copy and its row.
+    DeleteOwnBackup {
+        /// Which.
+        id: OwnBackupId,
+        /// Where it is kept.
+        destination: BackupDestinationId,
     },
 }
 

@@ -37,6 +37,12 @@ pub trait StreamWriter: Send {
     /// Nothing is in place then, unless the failure's code is `target_incomplete`.
     async fn finish(self: Box<Self>) -> Result<Restored, Failure>;
 
+    /// Whether what is written changes something that was there before, so that [`StreamWriter::abort`] cannot take it
+    /// back. Known once the writer is open, before the first byte.
+    fn changes_what_existed(&self) -> bool {
+        false
+    }
+
     /// Undoes what was done; whether the program there ended or a check saw that it is gone.
     async fn abort(self: Box<Self>) -> bool;
 }

@@ -94,6 +94,8 @@ sealed_columns! {
     TaskSourcePassword = "backup_tasks"."sealed_source_password",
     /// Encryption password that came with a restore.
     RestorePassword = "restores"."sealed_password",
+    /// Password of the database that a restore goes to.
+    RestoreDatabasePassword = "restores"."sealed_database_password",
 }
 
 /// The place a secret is sealed for.

@@ -16,12 +16,13 @@ use axum::response::Response;
 use base64::Engine as _;
 use futures_util::stream;
 use holdfast_domain::ids::BackupId;
-use holdfast_domain::manifest::ManifestStream;
+use holdfast_domain::manifest::{Digest, ManifestStream};
 use holdfast_domain::source::EncryptionMode;
 use holdfast_domain::ticket::{DownloadForm, SHA256_HEADER};
-use holdfast_pipeline::{ByteStream, decode};
+use holdfast_pipeline::{ByteStream, ObjectReader, decode};
 use holdfast_store::Access;
 use holdfast_store::repositories::copies::BackupToRead;
+use std::sync::Arc;
 
 /// What of a backup is wanted.
 pub struct Wanted<'a> {
@@ -68,8 +69,19 @@ pub(super) fn pick<'a>(streams: &'a [ManifestStream], name: Option<&str>) -> Res
 }
 
 async fn stored(copy: &OpenCopy, stream: &ManifestStream, headers: &HeaderMap) -> Result<Response, Refusal> {
-    let size = stream.stored.size_bytes;
-    let etag = format!("\"{}\"", stream.stored.sha256);
+    object_answer(copy.reader(stream).await?, &stream.stored, &file_name(stream), headers)
+}
+
+/// The exact bytes of `reader`, or the range of them that the client's headers want, under `name`, which must be fit for
+/// a header's quotes.
+pub(super) fn object_answer(
+    reader: Arc<dyn ObjectReader>,
+    digest: &Digest,
+    name: &str,
+    headers: &HeaderMap,
+) -> Result<Response, Refusal> {
+    let size = digest.size_bytes;
+    let etag = format!("\"{}\"", digest.sha256);
     let selection = select(headers, size, &etag);
     let builder = Response::builder().header(ETAG, &etag).header(ACCEPT_RANGES, "bytes");
     let (status, range) = match selection {
@@ -84,15 +96,14 @@ async fn stored(copy: &OpenCopy, stream: &ManifestStream, headers: &HeaderMap) -
         Selection::Whole => (StatusCode::OK, 0..size),
         Selection::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
     };
-    let mut builder = attachment(builder.status(status), &file_name(stream))
+    let mut builder = attachment(builder.status(status), name)
         .header(CONTENT_LENGTH, range.end - range.start)
-        .header("repr-digest", repr_digest(&stream.stored.sha256))
-        .header(SHA256_HEADER, &stream.stored.sha256);
+        .header("repr-digest", repr_digest(&digest.sha256))
+        .header(SHA256_HEADER, &digest.sha256);
     if status == StatusCode::PARTIAL_CONTENT {
         builder = builder.header(CONTENT_RANGE, format!("bytes {}-{}/{size}", range.start, range.end - 1));
     }
-    let reader = copy.reader(stream).await?;
-    answer(builder, Body::from_stream(stored_body(reader, range, &stream.stored)))
+    answer(builder, Body::from_stream(stored_body(reader, range, digest)))
 }
 
 async fn archive(

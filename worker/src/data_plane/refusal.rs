@@ -40,10 +40,15 @@ impl IntoResponse for Refusal {
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        use FailureCode::{CopyDamaged, DestinationFailed, Internal, ManifestInvalid, SecretUnavailable, StoreOffline};
+        use FailureCode::{
+            CopyDamaged, DestinationFailed, DestinationMissing, DestinationRefused, Internal, ManifestInvalid,
+            SecretUnavailable, StoreOffline,
+        };
         let status = match failure.code {
             StoreOffline | SecretUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-            CopyDamaged | ManifestInvalid | DestinationFailed => StatusCode::BAD_GATEWAY,
+            CopyDamaged | ManifestInvalid | DestinationFailed | DestinationRefused | DestinationMissing => {
+                StatusCode::BAD_GATEWAY
+            },
             Internal => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::CONFLICT,
         };

@@ -1,6 +1,8 @@
-//! Giving a backup back to a server. The target is touched only after everything that goes there was checked: the
-//! stream's own hash, its entries, and that this worker still holds the lease. What failed before that left nothing
-//! and may be tried again; what failed while moving into place is never repeated by itself.
+//! Giving a backup back to a server. A path or a new database takes effect only after everything that goes there was
+//! checked: the stream's own hash, what it holds, and that this worker still holds the lease. What failed before that left
+//! nothing and may be tried again; what failed while taking effect is never repeated by itself. An existing database whose
+//! engine cannot undo is changed while the stream arrives: that is recorded before its first byte, so that no ending
+//! forgets it.
 
 mod attempt;
 mod ending;
@@ -8,6 +10,7 @@ mod gauge;
 mod prepare;
 mod pump;
 mod source;
+mod target;
 
 use crate::context::WorkerContext;
 use crate::lease::Lease;
@@ -19,6 +22,7 @@ use holdfast_domain::{Failure, Step};
 use holdfast_store::lease::{Claim, Leased};
 use holdfast_store::{Access, StoreError};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// An attempt that ended without a restore.
@@ -51,9 +55,37 @@ struct Job {
     epoch: i32,
     lease: Lease,
     gauge: Gauge,
+    /// Whether this or an earlier attempt changed something that existed.
+    touched: AtomicBool,
 }
 
 impl Job {
+    /// Notes, before the first byte, that something that existed is changed; an error when the lease is lost.
+    async fn touch(&self) -> Result<(), Failure> {
+        let noted = async {
+            let tx = self.context.store.for_team(&self.access).await?;
+            let is_ours = tx.restore_execution(self.id, self.epoch).note_touched().await?;
+            tx.commit().await?;
+            Ok::<bool, StoreError>(is_ours)
+        };
+        match noted.await {
+            Ok(true) if !self.lease.stopped().is_cancelled() => {
+                self.was_touched();
+                Ok(())
+            }
+            Ok(_) => Err(self.lease.failure(Step::Stage)),
+            Err(error) => Err(store_failure(Step::Stage, &error)),
+        }
+    }
+
+    fn was_touched(&self) {
+        self.touched.store(true, Ordering::Release);
+    }
+
+    fn has_touched(&self) -> bool {
+        self.touched.load(Ordering::Acquire)
+    }
+
     /// Notes that `step` begins; an error when the lease is lost.
     async fn enter(&self, status: RunStatus, step: Step) -> Result<(), Failure> {
         let entered = async {
@@ -87,7 +119,7 @@ pub async fn execute_restore(context: Arc<WorkerContext>, id: RestoreId) {
     let claim = Claim { team_id: claimed.team_id, leased: Leased::Restore(id), epoch: claimed.epoch };
     let lease = context.leases.hold(claim, claimed_at);
     let access = Access::system(claimed.team_id, "execute_restore");
-    let job = Job { context, access, id, epoch: claimed.epoch, lease, gauge: Gauge::default() };
+    let job = Job { context, access, id, epoch: claimed.epoch, lease, gauge: Gauge::default(), touched: AtomicBool::new(false) };
     tracing::info!(restore = %id, epoch = job.epoch, attempt = claimed.attempt, "restore begins");
     let ended = attempt::attempt(&job).await;
     if let Err(error) = ending::write(&job, claimed.attempt, ended).await {

@@ -11,7 +11,7 @@ use axum::http::Uri;
 use holdfast_store::repositories::backups::BackupParts;
 
 /// A text of the query: the last of several, none where it is empty.
-fn query_text(uri: &Uri, name: &str) -> Option<String> {
+pub(in crate::routes) fn query_text(uri: &Uri, name: &str) -> Option<String> {
     form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
         .filter(|(key, _)| key == name)
         .last()

@@ -1,18 +1,21 @@
 //! `POST /api/backups/{id}/restore`
 
+mod body;
+
 use crate::extract::id::{MAX_ID, found};
 use crate::extract::{Authorized, Id, OurBody, may};
 use crate::problem::{FieldErrors, Problem};
 use crate::sealing::RowSeal;
 use crate::state::ApiState;
-use crate::validation::{Fields, Presence, texts};
+use crate::validation::texts;
 use crate::views::{Data, data};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use body::Body;
 use holdfast_domain::ids::{BackupCopyId, BackupId, RemoteServerId, RestoreId};
-use holdfast_domain::paths;
-use holdfast_domain::restore::{ExistingPolicy, RestoreLayout, RestoreSpec};
+use holdfast_domain::manifest::Manifest;
+use holdfast_domain::restore::{ExistingPolicy, RestoreSpec, RestoreTo};
 use holdfast_store::queue::{self, Job};
 use holdfast_store::repositories::backups::BackupParts;
 use holdfast_store::repositories::restores::NewRestore;
@@ -21,11 +24,6 @@ use holdfast_vault::SealedColumn;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
-
-/// Paths of one restore at most.
-const PATHS_MAX: usize = 1_000;
-/// Streams of one restore at most.
-const STREAMS_MAX: usize = 1_000;
 
 /// Why a backup cannot be restored as asked.
 enum Refusal {
@@ -46,93 +44,6 @@ impl From<Refusal> for Problem {
     }
 }
 
-/// What to give back, and where to.
-#[derive(Default, ToSchema)]
-#[schema(as = RestoreRequest)]
-pub(crate) struct Body {
-    target: Option<Target>,
-    /// Names; empty = all.
-    streams: Option<Vec<String>>,
-    /// Absolute, as they were on the source; empty = all. A folder means all below it.
-    paths: Option<Vec<String>>,
-    /// `keep_path` (default): `/new/var/www/a`; `contents_only`: `/new/a`.
-    layout: Option<String>,
-    /// What to do with what exists: `refuse` (default), `skip`, `overwrite`.
-    existing: Option<String>,
-    /// Set owners; needs root there.
-    restore_owners: Option<bool>,
-    /// `<host>:<path>`: only where something existing would be replaced.
-    confirm: Option<String>,
-    /// A copy of this backup; by default the best verified one.
-    copy_id: Option<i64>,
-    /// Write-only: of a backup in mode `password`; by default the task's.
-    password: Option<String>,
-    /// Do everything except write to the target.
-    dry_run: Option<bool>,
-}
-
-/// Where to.
-#[derive(Default, ToSchema)]
-pub(crate) struct Target {
-    remote_server_id: Option<i64>,
-    /// Absolute.
-    path: Option<String>,
-}
-
-impl Body {
-    fn read(fields: &mut Fields) -> Self {
-        let exact = |raw: &str| Ok::<_, std::convert::Infallible>(raw.to_owned());
-        let body = Self {
-            target: fields.object("target", Presence::Required, Target::read),
-            streams: fields.strings("streams", Presence::Optional, STREAMS_MAX, exact),
-            paths: fields.strings("paths", Presence::Optional, PATHS_MAX, paths::absolute),
-            layout: fields.one_of("layout", Presence::Optional, &["keep_path", "contents_only"]),
-            existing: fields.one_of("existing", Presence::Optional, &["refuse", "skip", "overwrite"]),
-            restore_owners: fields.boolean("restore_owners", Presence::Optional),
-            confirm: fields.parsed("confirm", Presence::Optional, exact),
-            copy_id: fields.integer("copy_id", Presence::Optional),
-            password: fields.secret("password", Presence::Optional, false),
-            dry_run: fields.boolean("dry_run", Presence::Optional),
-        };
-        fields.refuse_unknown();
-        body
-    }
-
-    fn spec(&self, path: String) -> RestoreSpec {
-        RestoreSpec {
-            path,
-            streams: self.streams.clone().unwrap_or_default(),
-            paths: self.paths.clone().unwrap_or_default(),
-            layout: match self.layout.as_deref() {
-                Some("contents_only") => RestoreLayout::ContentsOnly,
-                _ => RestoreLayout::KeepPath,
-            },
-            existing: match self.existing.as_deref() {
-                Some("skip") => ExistingPolicy::Skip,
-                Some("overwrite") => ExistingPolicy::Overwrite,
-                _ => ExistingPolicy::Refuse,
-            },
-            restore_owners: self.restore_owners.unwrap_or(false),
-            dry_run: self.dry_run.unwrap_or(false),
-        }
-    }
-}
-
-impl Target {
-    fn read(fields: &mut Fields) -> Self {
-        let target = Self {
-            remote_server_id: fields.integer("remote_server_id", Presence::Required),
-            path: fields.parsed("path", Presence::Required, paths::absolute),
-        };
-        if fields.filled("database") {
-            fields.string("database", Presence::Optional);
-            fields.fail_invalid("database", &"a backup of files goes to a path");
-        }
-        fields.refuse_unknown();
-        target
-    }
-}
-
 /// The restore was accepted.
 #[derive(Serialize, ToSchema)]
 pub struct RestoreStarted {
@@ -140,7 +51,14 @@ pub struct RestoreStarted {
     status: String,
 }
 
-/// Gives a backup back: whole or some paths, to the same or another server and path.
+/// What of a backup is there, as far as a restore asks.
+struct Holdings<'a> {
+    backup: &'a rows::backups::Model,
+    parts: &'a BackupParts,
+}
+
+/// Gives a backup back, to the same or another server: files whole or some paths of them to a path, a database's dump to
+/// a database.
 #[utoipa::path(post, path = "/api/backups/{id}/restore", tag = "backups", params(("id" = u64, Path)),
     request_body = Body,
     responses((status = 202, body = Data<RestoreStarted>), (status = 409, body = crate::problem::ProblemBody),
@@ -156,13 +74,13 @@ pub async fn restore_backup(
     let parts = tx.backups().parts(id).await?;
     let body = Body::read(&mut fields);
     fields.finish()?;
-    let path = body.target.as_ref().and_then(|target| target.path.clone()).unwrap_or_default();
-    let spec = body.spec(path);
+    let spec = body.spec().ok_or_else(|| Problem::internal_text("a body that passed the check names no target"))?;
     let server = target_server(&tx, &body).await?;
-    check(&body, &spec, &parts, server.as_ref())?;
+    Holdings { backup: &backup, parts: &parts }.check(&body, &spec, server.as_ref())?;
     refuse(&backup, &parts)?;
     let Some(server) = server else { return Err(Problem::internal_text("a server that passed the check is gone")) };
     let mut seal = RowSeal::fresh(&state, auth.access.team_id());
+    let database_password = body.target.as_ref().and_then(|target| target.password.as_deref());
     let new = NewRestore {
         user_id: Some(auth.user_id),
         backup_id: id,
@@ -171,13 +89,28 @@ pub async fn restore_backup(
         spec,
         seal_id: seal.seal_id(),
         sealed_password: seal.seal(SealedColumn::RestorePassword, body.password.as_deref()).await?,
+        sealed_database_password: seal.seal(SealedColumn::RestoreDatabasePassword, database_password).await?,
     };
-    let details = json!({"remote_server": server.id, "path": new.spec.path, "dry_run": new.spec.dry_run});
+    let details = audited(&server, &new.spec);
     let row = tx.restores().create_queued(new, state.now()).await?;
     queue::enqueue(&tx, Job::ExecuteRestore(RestoreId(row.id), 1)).await?;
     tx.audit_events().record("backup.restore", &format!("backups:{id}"), details).await?;
     tx.commit().await?;
     Ok((StatusCode::ACCEPTED, data(RestoreStarted { id: row.id, status: row.status })))
+}
+
+/// Where to and how, for the audit.
+fn audited(server: &rows::remote_servers::Model, spec: &RestoreSpec) -> serde_json::Value {
+    let may_change = spec.existing == ExistingPolicy::Overwrite;
+    match &spec.target {
+        RestoreTo::Path { path } => {
+            json!({"remote_server": server.id, "path": path, "overwrite": may_change, "dry_run": spec.dry_run})
+        }
+        RestoreTo::Database(to) => json!({
+            "remote_server": server.id, "database": to.database, "host": to.host, "port": to.port,
+            "username": to.username, "overwrite": may_change, "dry_run": spec.dry_run,
+        }),
+    }
 }
 
 async fn target_server(tx: &TeamTx, body: &Body) -> Result<Option<rows::remote_servers::Model>, Problem> {
@@ -187,37 +120,86 @@ async fn target_server(tx: &TeamTx, body: &Body) -> Result<Option<rows::remote_s
     }
 }
 
-/// Everything that the body names must be the team's and this backup's.
-fn check(
-    body: &Body,
-    spec: &RestoreSpec,
-    parts: &BackupParts,
-    server: Option<&rows::remote_servers::Model>,
-) -> Result<(), Problem> {
-    let mut errors = FieldErrors::default();
-    match server {
-        None => errors.push("target.remote_server_id", "The selected remote server is invalid.".to_owned()),
-        // Only replacing needs a confirmation: the other policies leave what exists as it is.
-        Some(server) if spec.existing == ExistingPolicy::Overwrite => {
-            let expected = format!("{}:{}", server.host, spec.path);
-            if body.confirm.as_deref() != Some(expected.as_str()) {
-                let text = "The confirm field must be <host>:<path> of the target, because files there are replaced.";
-                errors.push("confirm", text.to_owned());
+impl Holdings<'_> {
+    /// Everything that the body names must be the team's and this backup's, and must fit together.
+    fn check(
+        &self,
+        body: &Body,
+        spec: &RestoreSpec,
+        server: Option<&rows::remote_servers::Model>,
+    ) -> Result<(), Problem> {
+        let mut errors = FieldErrors::default();
+        match server {
+            None => errors.push("target.remote_server_id", "The selected remote server is invalid.".to_owned()),
+            Some(server) => confirmed(body, spec, server, &mut errors),
+        }
+        for (position, name) in spec.streams.iter().enumerate() {
+            if !self.parts.streams.iter().any(|stream| stream.name == *name) {
+                let field = format!("streams.{position}");
+                errors.push(&field, texts::selected(&field));
             }
         }
-        Some(_) => {}
+        if errors.is_empty() {
+            self.one_fitting_stream(spec, &mut errors);
+        }
+        let is_copy = |id: i64| self.parts.copies.iter().any(|copy| copy.id == id && copy.state == "committed");
+        if body.copy_id.is_some_and(|id| !is_copy(id)) {
+            errors.push("copy_id", "The selected copy is invalid.".to_owned());
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Problem::validation(errors)) }
     }
-    for (position, name) in spec.streams.iter().enumerate() {
-        if !parts.streams.iter().any(|stream| stream.name == *name) {
-            let field = format!("streams.{position}");
-            errors.push(&field, texts::selected(&field));
+
+    /// A path takes one file tree, a database takes one database's dump.
+    fn one_fitting_stream(&self, spec: &RestoreSpec, errors: &mut FieldErrors) {
+        let is_wanted = |name: &String| spec.streams.is_empty() || spec.streams.contains(name);
+        let mut wanted = self.parts.streams.iter().filter(|stream| is_wanted(&stream.name));
+        let (Some(stream), None) = (wanted.next(), wanted.next()) else {
+            errors.push("streams", "The streams field must name one stream of this backup.".to_owned());
+            return;
+        };
+        let is_tree = stream.format == "tar";
+        match &spec.target {
+            RestoreTo::Path { .. } if !is_tree => {
+                errors.push("target.path", "A database is restored to target.database, not to a path.".to_owned());
+            }
+            RestoreTo::Database(_) if is_tree => {
+                errors.push("target.database", "A backup of files goes to target.path, not to a database.".to_owned());
+            }
+            RestoreTo::Database(_) if self.is_globals(stream) => {
+                let text = "Roles and tablespaces are not restored by this call: download the stream and run it with \
+                            `psql`, after reading it.";
+                errors.push("streams", text.to_owned());
+            }
+            RestoreTo::Path { .. } | RestoreTo::Database(_) => {}
         }
     }
-    let is_copy = |id: i64| parts.copies.iter().any(|copy| copy.id == id && copy.state == "committed");
-    if body.copy_id.is_some_and(|id| !is_copy(id)) {
-        errors.push("copy_id", "The selected copy is invalid.".to_owned());
+
+    /// Whether a stream holds what belongs to no single database.
+    fn is_globals(&self, stream: &rows::backup_streams::Model) -> bool {
+        let manifest = serde_json::from_value::<Manifest>(self.backup.manifest.clone()).ok();
+        let position = usize::try_from(stream.position).unwrap_or(usize::MAX);
+        manifest.and_then(|m| m.streams.into_iter().nth(position)).is_some_and(|s| s.database.is_none())
     }
-    if errors.is_empty() { Ok(()) } else { Err(Problem::validation(errors)) }
+}
+
+/// Only changing what exists needs a confirmation: the other policies leave it as it is. Whoever confirms a database must
+/// have meant this one.
+fn confirmed(body: &Body, spec: &RestoreSpec, server: &rows::remote_servers::Model, errors: &mut FieldErrors) {
+    if spec.existing != ExistingPolicy::Overwrite {
+        return;
+    }
+    let expected = format!("{}:{}", server.host, spec.target_name());
+    if body.confirm.as_deref() != Some(expected.as_str()) {
+        let text = match spec.target {
+            RestoreTo::Path { .. } => {
+                "The confirm field must be <host>:<path> of the target, because files there are replaced."
+            }
+            RestoreTo::Database(_) => {
+                "The confirm field must be <host>:<database> of the target, because what is in it is replaced."
+            }
+        };
+        errors.push("confirm", text.to_owned());
+    }
 }
 
 fn refuse(backup: &rows::backups::Model, parts: &BackupParts) -> Result<(), Problem> {

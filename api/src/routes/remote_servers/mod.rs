@@ -3,6 +3,7 @@
 pub mod accept_host_key;
 pub mod check;
 pub mod create;
+pub mod databases;
 pub mod delete;
 pub mod host_key;
 pub mod list;

@@ -7,7 +7,7 @@ use holdfast_domain::ids::{RestoreId, TeamId};
 use holdfast_domain::progress::Progress;
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::warning::Warnings;
-use holdfast_domain::{Failure, Step};
+use holdfast_domain::{Failure, FailureCode, Step};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement, Value};
 
 /// What a claim won.
@@ -110,6 +110,23 @@ impl RestoreExecution<'_> {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Notes that something that existed is about to be changed; `false` when the lease is lost, and then it must not be.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn note_touched(&self) -> Result<bool, StoreError> {
+        let done = self
+            .tx
+            .conn()
+            .execute_raw(self.statement(
+                "UPDATE restores SET target_touched = true
+                 WHERE id = $1 AND epoch = $2 AND team_id = $3 AND status IN ('running', 'verifying')",
+                [],
+            ))
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Notes the step; `false` when the lease is lost.
     ///
     /// # Errors
@@ -139,7 +156,8 @@ impl RestoreExecution<'_> {
             .execute_raw(self.statement(
                 "UPDATE restores
                  SET status = $4, error_code = $5, error_message = $6, warnings = $7, warning_count = $8,
-                     progress = $9, process_terminated = $10, step = $11, completed_at = now(), lease_until = NULL
+                     progress = $9, process_terminated = $10, step = $11, completed_at = now(), lease_until = NULL,
+                     sealed_password = NULL, sealed_database_password = NULL
                  WHERE id = $1 AND epoch = $2 AND team_id = $3 AND status IN ('running', 'verifying')",
                 [
                     ending.status.as_str().into(),
@@ -206,15 +224,24 @@ impl RestoreExecution<'_> {
     /// # Errors
     /// The database failed.
     pub async fn end_stray(&self, status: RunStatus, failure: &Failure) -> Result<bool, StoreError> {
+        let touched = Failure::new(failure.step, FailureCode::TargetIncomplete, &failure.detail);
         let done = self
             .tx
             .conn()
             .execute_raw(self.statement(
-                "UPDATE restores SET status = $4, error_code = $5, error_message = $6, completed_at = now(),
-                        lease_until = NULL
+                "UPDATE restores SET status = $4, completed_at = now(),
+                        error_code = CASE WHEN target_touched THEN $7 ELSE $5 END,
+                        error_message = CASE WHEN target_touched THEN $8 ELSE $6 END,
+                        lease_until = NULL, sealed_password = NULL, sealed_database_password = NULL
                  WHERE id = $1 AND epoch = $2 AND team_id = $3
                    AND (status = 'queued' OR (status IN ('running', 'verifying') AND lease_until < now()))",
-                [status.as_str().into(), failure.code.as_str().into(), failure.to_string().into()],
+                [
+                    status.as_str().into(),
+                    failure.code.as_str().into(),
+                    failure.to_string().into(),
+                    touched.code.as_str().into(),
+                    touched.to_string().into(),
+                ],
             ))
             .await?;
         Ok(done.rows_affected() == 1)

@@ -33,6 +33,8 @@ pub struct NewRestore {
     pub seal_id: Uuid,
     /// Sealed password of the backup, where one was given.
     pub sealed_password: Option<Vec<u8>>,
+    /// Sealed password of the target database, where one was given.
+    pub sealed_database_password: Option<Vec<u8>>,
 }
 
 /// Which restores are wanted; everything given must match.
@@ -91,6 +93,7 @@ impl Restores<'_> {
             spec: Set(spec),
             seal_id: Set(new.seal_id),
             sealed_password: Set(new.sealed_password),
+            sealed_database_password: Set(new.sealed_database_password),
             created_at: Set(now),
             ..Default::default()
         };

@@ -69,8 +69,10 @@ impl Tickets<'_> {
     /// The database failed.
     pub async fn workers_for(&self, action: &TicketAction) -> Result<Vec<rows::workers::Model>, StoreError> {
         let (destination, backup) = match action {
-            TicketAction::CheckRemoteServer { .. } => (None, None),
-            TicketAction::CheckBackupDestination { id } => (Some(id.0), None),
+            TicketAction::CheckRemoteServer { .. } | TicketAction::ListDatabases { .. } => (None, None),
+            TicketAction::CheckBackupDestination { id: destination }
+            | TicketAction::DownloadOwnBackup { destination, .. }
+            | TicketAction::DeleteOwnBackup { destination, .. } => (Some(destination.0), None),
             TicketAction::ListFiles { id, .. } | TicketAction::Download { id, .. } => (None, Some(id.0)),
         };
         let statement = Statement::from_sql_and_values(

@@ -2,10 +2,10 @@
 
 use super::{Job, Stop};
 use crate::lease::StopReason;
-use holdfast_domain::FailureCode;
+use holdfast_domain::{Failure, FailureCode};
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::warning::Warnings;
-use holdfast_sources::files_restore::RestoreReport;
+use holdfast_sources::stream::Restored;
 use holdfast_store::StoreError;
 use holdfast_store::repositories::restore_execution::RestoreEnding;
 
@@ -23,7 +23,7 @@ enum Then {
 }
 
 /// Writes the end of an attempt; nothing when the lease is lost.
-pub async fn write(job: &Job, attempt: i32, ended: Result<RestoreReport, Stop>) -> Result<(), StoreError> {
+pub async fn write(job: &Job, attempt: i32, ended: Result<Restored, Stop>) -> Result<(), StoreError> {
     let tx = job.context.store.for_team(&job.access).await?;
     let execution = tx.restore_execution(job.id, job.epoch);
     let progress = job.gauge.progress();
@@ -41,9 +41,10 @@ pub async fn write(job: &Job, attempt: i32, ended: Result<RestoreReport, Stop>) 
             execution.end(&ending).await?
         }
         Err(stop) => {
+            let failure = told(&stop.failure, job.has_touched());
             let end = |status| RestoreEnding {
                 status,
-                failure: Some(&stop.failure),
+                failure: Some(&failure),
                 warnings: &NO_WARNINGS,
                 progress: &progress,
                 process_terminated: stop.process_terminated,
@@ -65,6 +66,12 @@ pub async fn write(job: &Job, attempt: i32, ended: Result<RestoreReport, Stop>) 
     Ok(())
 }
 
+/// What is told of a failure: once something that existed was changed, that matters more than what stopped it.
+fn told(failure: &Failure, has_touched: bool) -> Failure {
+    let code = if has_touched { FailureCode::TargetIncomplete } else { failure.code };
+    Failure { code, ..failure.clone() }
+}
+
 static NO_WARNINGS: Warnings = Warnings { kept: Vec::new(), count: 0 };
 
 fn then(stop: &Stop, reason: Option<StopReason>, has_attempts_left: bool) -> Then {
@@ -82,7 +89,7 @@ fn then(stop: &Stop, reason: Option<StopReason>, has_attempts_left: bool) -> The
 #[cfg(test)]
 mod tests {
     use super::*;
-    use holdfast_domain::{Failure, Step};
+    use holdfast_domain::Step;
 
     fn stop(code: FailureCode, is_placing: bool) -> Stop {
         Stop { failure: Failure::new(Step::Stage, code, "No."), is_placing, process_terminated: None }
@@ -105,5 +112,13 @@ mod tests {
         assert_eq!(then(&lost, Some(StopReason::ShuttingDown), false), Then::HandBack);
         let cancelled = stop(FailureCode::Cancelled, false);
         assert_eq!(then(&cancelled, Some(StopReason::Cancelled), true), Then::End(RunStatus::Cancelled));
+    }
+
+    #[test]
+    fn what_stopped_a_restore_is_told_until_something_that_existed_was_changed() {
+        let failure = Failure::new(Step::ReadCopy, FailureCode::CopyDamaged, "A chunk does not fit.");
+        assert_eq!(told(&failure, false), failure);
+        let incomplete = told(&failure, true);
+        assert_eq!((incomplete.code, &incomplete.detail), (FailureCode::TargetIncomplete, &failure.detail));
     }
 }

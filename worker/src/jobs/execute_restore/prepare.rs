@@ -13,10 +13,10 @@ use holdfast_store::rows;
 
 /// Everything an attempt works from.
 pub struct Prepared {
+    /// The restore's row, for what is sealed in it.
+    pub row: rows::restores::Model,
     /// What was asked for.
     pub spec: RestoreSpec,
-    /// From which copy alone, if somebody chose one.
-    wanted_copy: Option<i64>,
     /// The backup.
     pub backup: BackupToRead,
     /// What opens it.
@@ -30,7 +30,7 @@ pub struct Prepared {
 impl Prepared {
     /// The copies to be tried, in order.
     pub fn copies(&self) -> impl Iterator<Item = &CopyToRead> {
-        self.backup.copies.iter().filter(|c| self.wanted_copy.is_none_or(|id| id == c.copy.id))
+        self.backup.copies.iter().filter(|c| self.row.backup_copy_id.is_none_or(|id| id == c.copy.id))
     }
 }
 
@@ -40,6 +40,9 @@ pub async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let tx = context.store.for_team(&job.access).await?;
     let row = tx.restore_execution(job.id, job.epoch).load().await?;
     let row = row.ok_or_else(|| job.lease.failure(Step::Prepare))?;
+    if row.target_touched {
+        job.was_touched();
+    }
     let team = tx.sealed().team().await?;
     let server = tx.server_contact(RemoteServerId(row.remote_server_id)).load().await?;
     let backup = tx.copies().of(BackupId(row.backup_id)).await?;
@@ -59,7 +62,7 @@ pub async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let own_log_in = (backup.task.remote_server_id == server.id).then_some(&backup.task);
     let peer = secrets::server_peer(context, &tx, &server, own_log_in).await?;
     tx.commit().await?;
-    Ok(Prepared { spec, wanted_copy: row.backup_copy_id, backup, key, server, peer })
+    Ok(Prepared { row, spec, backup, key, server, peer })
 }
 
 fn gone(detail: &str) -> Failure {
