@@ -3,6 +3,7 @@
 //! A database's name is one identifier, never a connection string; a password travels on standard input alone.
 
 use crate::stream::{StreamReader, StreamWriter};
+use crate::{mariadb, postgresql};
 use holdfast_domain::manifest::DatabaseFacts;
 use holdfast_domain::source::{DatabaseSpec, Engine, EngineChoice};
 use holdfast_domain::warning::Warnings;
@@ -105,10 +106,12 @@ impl PlannedStream {
 ///
 /// # Errors
 /// `database_unreachable`, `database_login_failed`, `missing_database`, `missing_tool`, `missing_right`,
-/// `client_too_old`, `invalid_config` (everything is excluded), and what the connection can say.
+/// `client_too_old`, `invalid_config` (everything is excluded, or two engines answer), and what the connection can say.
 pub async fn plan(session: &mut Session, spec: &DatabaseSpec, login: &DatabaseLogin) -> Result<DatabasePlan, Failure> {
-    let _ = (session, spec, login);
-    Err(not_yet())
+    match family(session, spec.engine, login).await? {
+        Family::Mariadb => mariadb::plan(session, spec, login).await,
+        Family::Postgresql => postgresql::plan(session, spec, login).await,
+    }
 }
 
 /// Starts dumping one stream of `plan`; each takes a connection of its own.
@@ -121,8 +124,10 @@ pub async fn open(
     stream: &PlannedStream,
     login: &DatabaseLogin,
 ) -> Result<Box<dyn StreamReader>, Failure> {
-    let _ = (session, plan, stream, login);
-    Err(not_yet())
+    match plan.engine {
+        Engine::Mysql | Engine::Mariadb => mariadb::open(session, plan, stream, login).await,
+        Engine::Postgresql => postgresql::open(session, plan, stream, login).await,
+    }
 }
 
 /// Databases that this login can see, with their tables.
@@ -134,8 +139,10 @@ pub async fn list(
     engine: EngineChoice,
     login: &DatabaseLogin,
 ) -> Result<(Engine, Vec<DatabaseInfo>), Failure> {
-    let _ = (session, engine, login);
-    Err(not_yet())
+    match family(session, engine, login).await? {
+        Family::Mariadb => mariadb::list(session, engine, login).await,
+        Family::Postgresql => Ok((Engine::Postgresql, postgresql::list(session, login).await?)),
+    }
 }
 
 /// Starts putting a dump back.
@@ -147,10 +154,88 @@ pub async fn restore(
     target: &DatabaseTarget,
     login: &DatabaseLogin,
 ) -> Result<Box<dyn StreamWriter>, Failure> {
-    let _ = (session, target, login);
-    Err(not_yet())
+    match target.facts.engine {
+        Engine::Mysql | Engine::Mariadb => mariadb::restore(session, target, login).await,
+        Engine::Postgresql => postgresql::restore(session, target, login).await,
+    }
 }
 
-fn not_yet() -> Failure {
-    Failure::new(Step::Prepare, FailureCode::InvalidConfig, "Databases cannot be read yet.")
+/// Whose programs do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    // One protocol, two makers: which of them it is, the server's version says.
+    Mariadb,
+    Postgresql,
+}
+
+/// The chosen engine's family, or that of the only engine that answers.
+async fn family(session: &mut Session, choice: EngineChoice, login: &DatabaseLogin) -> Result<Family, Failure> {
+    match choice.engine() {
+        Some(Engine::Mysql | Engine::Mariadb) => return Ok(Family::Mariadb),
+        Some(Engine::Postgresql) => return Ok(Family::Postgresql),
+        None => {}
+    }
+    let mariadb = mariadb::greet(session, login, choice).await;
+    if let Err(failure) = &mariadb {
+        is_answer(failure)?;
+    }
+    let postgresql = postgresql::greet(session, login).await;
+    if let Err(failure) = &postgresql {
+        is_answer(failure)?;
+    }
+    choose(mariadb, postgresql)
+}
+
+/// An error where `failure` says nothing of a database server: the connection itself failed.
+fn is_answer(failure: &Failure) -> Result<(), Failure> {
+    match failure.code {
+        FailureCode::ConnectionLost | FailureCode::Stalled => Err(failure.clone()),
+        _ => Ok(()),
+    }
+}
+
+fn choose(mariadb: Result<String, Failure>, postgresql: Result<String, Failure>) -> Result<Family, Failure> {
+    match (mariadb, postgresql) {
+        (Ok(_), Err(_)) => Ok(Family::Mariadb),
+        (Err(_), Ok(_)) => Ok(Family::Postgresql),
+        (Ok(mariadb), Ok(postgresql)) => {
+            let detail = format!("{mariadb} and PostgreSQL {postgresql} both answer; the task must say which `engine` it means.");
+            Err(Failure::new(Step::Prepare, FailureCode::InvalidConfig, detail))
+        }
+        // One that refuses us is there; one whose client is missing says least.
+        (Err(one), Err(other)) => Err(if telling(&one) >= telling(&other) { one } else { other }),
+    }
+}
+
+fn telling(failure: &Failure) -> u8 {
+    match failure.code {
+        FailureCode::MissingTool => 0,
+        FailureCode::DatabaseUnreachable => 1,
+        _ => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(code: FailureCode) -> Result<String, Failure> {
+        Err(Failure::new(Step::Prepare, code, ""))
+    }
+
+    #[test]
+    fn the_only_engine_that_answers_is_taken_and_two_are_a_question() {
+        use FailureCode::{DatabaseLoginFailed, DatabaseUnreachable, InvalidConfig, MissingTool};
+        let ok = || Ok("1".to_owned());
+        assert_eq!(choose(ok(), failed(DatabaseLoginFailed)), Ok(Family::Mariadb));
+        assert_eq!(choose(failed(MissingTool), ok()), Ok(Family::Postgresql));
+        for (mariadb, postgresql, code) in [
+            (ok(), ok(), InvalidConfig),
+            (failed(DatabaseUnreachable), failed(DatabaseLoginFailed), DatabaseLoginFailed),
+            (failed(DatabaseUnreachable), failed(MissingTool), DatabaseUnreachable),
+            (failed(MissingTool), failed(MissingTool), MissingTool),
+        ] {
+            assert_eq!(choose(mariadb, postgresql).map_err(|failure| failure.code), Err(code));
+        }
+    }
 }

@@ -65,14 +65,14 @@ impl<H: Hearer> Framed<H> {
         &mut self.hearer
     }
 
+    /// Who hears, to look at.
+    pub(crate) fn peek(&self) -> &H {
+        &self.hearer
+    }
+
     /// Who hears, and what was said that is to be quoted.
     pub(crate) fn heard(&mut self) -> (&mut H, &Words) {
         (&mut self.hearer, &self.words)
-    }
-
-    /// Its exit status, once it came.
-    pub(crate) fn exited(&self) -> Option<u32> {
-        self.exited
     }
 
     /// Takes the next bytes of the stream.

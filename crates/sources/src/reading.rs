@@ -50,6 +50,11 @@ pub trait Judge: Send + 'static {
         refusal::of_source(why, what)
     }
 
+    /// Why the program ended before its begin line, where more is known than its last words.
+    fn not_begun(&self, _status: u32) -> Option<Failure> {
+        None
+    }
+
     /// Whether the program's end is a good one; everything it said and wrote was shown before.
     ///
     /// # Errors
@@ -219,7 +224,7 @@ impl<J: Judge> ProgramReader<J> {
 
     fn judge_end(&mut self, status: u32) -> Result<(), Failure> {
         if !self.begun {
-            return Err(refusal::not_begun(status, &self.words));
+            return Err(self.judge.not_begun(status).unwrap_or_else(|| refusal::not_begun(status, &self.words)));
         }
         self.found.exit_status = status;
         self.judge.end(status, &self.found, &Said(&self.words))

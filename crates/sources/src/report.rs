@@ -12,6 +12,8 @@ pub struct SourceReport {
     pub warnings: Warnings,
     /// Tools there, `tar` → `tar (GNU tar) 1.34`.
     pub tools: BTreeMap<String, String>,
+    /// Tables of a database, as its catalogue counted them when the dump began.
+    pub tables: Option<u64>,
     /// Bytes read.
     pub size_bytes: u64,
 }

@@ -1,0 +1,4 @@
+SELECT COUNT(*)
+FROM information_schema.tables
+WHERE table_schema = DATABASE() AND BINARY table_schema = BINARY DATABASE()
+  AND table_type IN ('BASE TABLE', 'SYSTEM VERSIONED');
