@@ -17,6 +17,20 @@ pub struct Model {
     pub error_code: Option<String>,
     pub error_message: Option<String>,
     pub created_at: DateTimeUtc,
+    pub recycled_at: Option<DateTimeUtc>,
+    pub expires_at: Option<DateTimeUtc>,
+    pub is_asked_for: bool,
+    pub deleted_at: Option<DateTimeUtc>,
+    pub requested_by: Option<i64>,
+    pub epoch: i32,
+    pub attempts: i32,
+    pub owner: Option<String>,
+    pub lease_until: Option<DateTimeUtc>,
+    pub not_before: DateTimeUtc,
+    pub step: Option<String>,
+    pub cancel_requested_at: Option<DateTimeUtc>,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub progress: Json,
 }
 
 /// No relations are declared: joins are written where they are used.

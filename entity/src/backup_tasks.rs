@@ -37,6 +37,10 @@ pub struct Model {
     pub deleted_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    pub max_age_secs: Option<i64>,
+    pub keep_floor: i32,
+    pub recycle_secs: i64,
+    pub max_duration_secs: Option<i32>,
 }
 
 /// No relations are declared: joins are written where they are used.

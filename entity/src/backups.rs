@@ -24,6 +24,8 @@ pub struct Model {
     pub recycled_at: Option<DateTimeUtc>,
     pub deleted_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
+    pub is_doubtful: bool,
+    pub origin: String,
 }
 
 /// No relations are declared: joins are written where they are used.

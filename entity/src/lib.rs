@@ -16,6 +16,8 @@ pub mod backup_task_destinations;
 pub mod backup_tasks;
 pub mod backups;
 pub mod members;
+pub mod prunes;
+pub mod own_backups;
 pub mod remote_servers;
 pub mod restores;
 pub mod team_keys;

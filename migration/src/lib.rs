@@ -57,4 +57,8 @@ migrations! {
     m20261120_000009_workers,
     m20261120_000010_audit_events,
     m20261120_000011_functions,
+    m20261120_000012_keeping,
+    m20261120_000013_copies_and_limits,
+    m20261120_000014_database_restores,
+    m20261120_000015_own_backups,
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// The numbered steps of a run, in order.
+/// The numbered steps of a run and of a prune, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultPoint {
     /// The attempt is counted, nothing else is done.
@@ -26,10 +26,20 @@ pub enum FaultPoint {
     ManifestWritten,
     /// The transaction is done.
     Committed,
+    /// A prune: what goes is marked, nothing is deleted.
+    PrunePlanned,
+    /// A prune: a copy's manifest is deleted, its body is not.
+    PruneHalf,
+    /// A prune: a copy's objects are deleted, its row does not say so.
+    PruneDeleted,
+    /// A copy that is made later: the first bytes of an object were written.
+    Copying,
+    /// A copy that is made later: everything is there, nothing is committed.
+    Copied,
 }
 
 impl FaultPoint {
-    /// All of them, in order.
+    /// Those of a run, in order.
     pub const ALL: [FaultPoint; 9] = [
         Self::Claimed,
         Self::Connected,
@@ -41,6 +51,12 @@ impl FaultPoint {
         Self::ManifestWritten,
         Self::Committed,
     ];
+
+    /// Those of a prune, in order.
+    pub const OF_PRUNES: [FaultPoint; 3] = [Self::PrunePlanned, Self::PruneHalf, Self::PruneDeleted];
+
+    /// Those of a copy that is made later, in order.
+    pub const OF_COPIES: [FaultPoint; 2] = [Self::Copying, Self::Copied];
 
     /// The name in `HOLDFAST_FAULT_POINT`.
     #[must_use]
@@ -55,6 +71,11 @@ impl FaultPoint {
             Self::Verified => "verified",
             Self::ManifestWritten => "manifest_written",
             Self::Committed => "committed",
+            Self::PrunePlanned => "prune_planned",
+            Self::PruneHalf => "prune_half",
+            Self::PruneDeleted => "prune_deleted",
+            Self::Copying => "copying",
+            Self::Copied => "copied",
         }
     }
 }
@@ -112,7 +133,8 @@ impl FaultPoints {
             Some((name, _)) => (name, Act::Hold(new_hold())),
             None => (value, Act::Kill),
         };
-        let point = FaultPoint::ALL.into_iter().find(|point| point.name() == name);
+        let all = FaultPoint::ALL.into_iter().chain(FaultPoint::OF_PRUNES).chain(FaultPoint::OF_COPIES);
+        let point = { all }.find(|point| point.name() == name);
         Self { armed: point.map(|point| Arc::new((point, act))) }
     }
 

@@ -6,11 +6,14 @@
 //! library's orphan sweep is slow because our leases decide. Nothing here may rely on a job being delivered.
 
 use crate::context::WorkerContext;
+use crate::jobs::copy_backup::copy_backup;
 use crate::jobs::execute_restore::execute_restore;
 use crate::jobs::execute_run::execute_run;
+use crate::jobs::prune_task::prune_task;
+use crate::jobs::make_own_backup::make_own_backup;
 use apalis::prelude::{Data, Monitor, Strategy, WorkerBuilder};
 use apalis_postgres::{Config, PostgresStorage, Pubsub};
-use holdfast_store::queue::{self, ExecuteRestore, ExecuteRun};
+use holdfast_store::queue::{self, CopyBackup, ExecuteRestore, ExecuteRun, MakeOwnBackup, PruneTask};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +27,9 @@ const POLL_EVERY: Duration = Duration::from_millis(1000);
 /// After so long without a heartbeat the library hands a dead worker's jobs to another (heartbeats × missed).
 const LIBRARY_HEARTBEAT: Duration = Duration::from_secs(15);
 const LIBRARY_MISSED: usize = 4;
+
+/// Prunes at a time: deleting must not take the places of backups.
+const PRUNES: usize = 2;
 
 /// How long the library may take to end once nothing is in hand.
 const QUEUE_ENDS_WITHIN: Duration = Duration::from_secs(3);
@@ -72,30 +78,54 @@ async fn on_execute_restore(job: ExecuteRestore, jobs: Data<Jobs>) -> Result<(),
     Ok(())
 }
 
+async fn on_copy_backup(job: CopyBackup, jobs: Data<Jobs>) -> Result<(), Infallible> {
+    jobs.perform(copy_backup(Arc::clone(&jobs.context), job.backup_copy_id)).await;
+    Ok(())
+}
+
+async fn on_make_own_backup(job: MakeOwnBackup, jobs: Data<Jobs>) -> Result<(), Infallible> {
+    jobs.perform(make_own_backup(Arc::clone(&jobs.context), job.own_backup_id)).await;
+    Ok(())
+}
+
+async fn on_prune_task(job: PruneTask, jobs: Data<Jobs>) -> Result<(), Infallible> {
+    jobs.perform(prune_task(Arc::clone(&jobs.context), job.backup_task_id)).await;
+    Ok(())
+}
+
+/// One more queue that `monitor` serves, so many jobs of it at once.
+macro_rules! serve {
+    ($monitor:expr, $jobs:expr, $queue:expr, $payload:ty, $at_once:expr, $handler:expr) => {{
+        let jobs = $jobs.clone();
+        $monitor.register(move |start| {
+            WorkerBuilder::new(name(&jobs, $queue, start))
+                .backend(backend::<$payload>(&jobs, $queue))
+                .data(jobs.clone())
+                .layer(ConcurrencyLimitLayer::new($at_once))
+                .build($handler)
+        })
+    }};
+}
+
+/// Every queue.
+fn monitor(jobs: &Jobs) -> Monitor {
+    let places = usize::try_from(jobs.context.config.worker.concurrency).unwrap_or(1).max(1);
+    let monitor = Monitor::new();
+    let monitor = serve!(monitor, jobs, queue::EXECUTE_RUN, ExecuteRun, places, on_execute_run);
+    let monitor = serve!(monitor, jobs, queue::EXECUTE_RESTORE, ExecuteRestore, places, on_execute_restore);
+    let monitor = serve!(monitor, jobs, queue::COPY_BACKUP, CopyBackup, places, on_copy_backup);
+    let monitor = serve!(monitor, jobs, queue::MAKE_OWN_BACKUP, MakeOwnBackup, 1, on_make_own_backup);
+    let monitor = serve!(monitor, jobs, queue::PRUNE_TASK, PruneTask, PRUNES, on_prune_task);
+    // The library's worker dies with its first failed statement; the jobs in hand do not.
+    monitor.should_restart(|worker, error| {
+        tracing::warn!(worker = worker.name(), %error, "the queue's worker starts anew");
+        true
+    })
+}
+
 /// Takes jobs until `stop`, then waits for those in hand.
 pub async fn take_jobs(jobs: Jobs, stop: CancellationToken) {
-    let places = usize::try_from(jobs.context.config.worker.concurrency).unwrap_or(1).max(1);
-    let (runs, restores) = (jobs.clone(), jobs.clone());
-    let monitor = Monitor::new()
-        .register(move |start| {
-            WorkerBuilder::new(name(&runs, queue::EXECUTE_RUN, start))
-                .backend(backend::<ExecuteRun>(&runs, queue::EXECUTE_RUN))
-                .data(runs.clone())
-                .layer(ConcurrencyLimitLayer::new(places))
-                .build(on_execute_run)
-        })
-        .register(move |start| {
-            WorkerBuilder::new(name(&restores, queue::EXECUTE_RESTORE, start))
-                .backend(backend::<ExecuteRestore>(&restores, queue::EXECUTE_RESTORE))
-                .data(restores.clone())
-                .layer(ConcurrencyLimitLayer::new(places))
-                .build(on_execute_restore)
-        })
-        // The library's worker dies with its first failed statement; the jobs in hand do not.
-        .should_restart(|worker, error| {
-            tracing::warn!(worker = worker.name(), %error, "the queue's worker starts anew");
-            true
-        });
+    let monitor = monitor(&jobs);
     let ending = stop.clone();
     let signal = async move {
         stop.cancelled().await;

@@ -1,7 +1,10 @@
 //! Every periodic loop of a worker, in one list.
 
 use crate::context::WorkerContext;
-use crate::reconcile::{due_tasks, leftovers, purges, stray_restores, stray_runs, worker_row};
+use crate::reconcile::{
+    copy_leftovers, due_tasks, leftovers, prunes, purges, recycle_bin, stray_copies, stray_own_backups, stray_restores, stray_runs,
+    worker_row,
+};
 use holdfast_store::StoreError;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +26,12 @@ pub async fn run_loops(context: &WorkerContext, stop: &CancellationToken) {
         often("due_tasks").run(|| due_tasks::reconcile(context)),
         often("stray_runs").run(|| stray_runs::reconcile(context)),
         often("stray_restores").run(|| stray_restores::reconcile(context)),
+        often("stray_own_backups").run(|| stray_own_backups::reconcile(context)),
+        often("stray_copies").run(|| stray_copies::reconcile(context)),
+        often("copy_leftovers").run(|| copy_leftovers::reconcile(context)),
         often("leftovers").run(|| leftovers::reconcile(context)),
+        often("prunes").run(|| prunes::reconcile(context)),
+        often("recycle_bin").run(|| recycle_bin::reconcile(context)),
         purge.run(|| purges::reconcile(context)),
     );
 }

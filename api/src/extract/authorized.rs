@@ -6,7 +6,7 @@ use crate::problem::Problem;
 use crate::state::ApiState;
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use holdfast_domain::Ability;
@@ -24,6 +24,8 @@ pub enum Need {
     AnyToken,
     /// A valid token with this ability.
     Ability(Ability),
+    /// A valid token with this ability, of a person who runs the installation.
+    Operator(Ability),
 }
 
 impl std::fmt::Display for Need {
@@ -32,6 +34,7 @@ impl std::fmt::Display for Need {
             Self::Public => f.write_str("(public)"),
             Self::AnyToken => f.write_str("(any token)"),
             Self::Ability(ability) => f.write_str(ability.as_str()),
+            Self::Operator(ability) => write!(f, "(operator) {}", ability.as_str()),
         }
     }
 }
@@ -53,6 +56,12 @@ macro_rules! needs {
             impl Needed for AnyToken {
                 const NEED: Need = Need::AnyToken;
             }
+
+            /// [`Ability::ManageOwnBackups`], for operators.
+            pub struct ManageOwnBackups;
+            impl Needed for ManageOwnBackups {
+                const NEED: Need = Need::Operator(Ability::ManageOwnBackups);
+            }
             $(
                 #[doc = concat!("[`Ability::", stringify!($name), "`]")]
                 pub struct $name;
@@ -68,7 +77,7 @@ needs! {
     ViewBackupDestinations, CreateBackupDestinations, UpdateBackupDestinations, DeleteBackupDestinations,
     ViewRemoteServers, CreateRemoteServers, UpdateRemoteServers, DeleteRemoteServers,
     ViewBackupTasks, CreateBackupTasks, UpdateBackupTasks, DeleteBackupTasks, RunBackupTasks,
-    ViewBackups, DownloadBackups, RestoreBackups,
+    ViewBackups, UpdateBackups, DeleteBackups, DownloadBackups, RestoreBackups,
 }
 
 /// What the guard found out.
@@ -95,9 +104,9 @@ pub(crate) async fn guard(need: Need, mut request: Request, next: Next) -> Respo
         Ok(allowance) => allowance,
         Err(refused) => return Problem::throttled(&refused, "Too Many Attempts.").into_response(),
     };
-    let mut response = match need {
-        Need::Ability(ability) if !access.allows(ability) => Problem::missing_ability(ability).into_response(),
-        _ => {
+    let mut response = match refused(&state, need, &access, user_id).await {
+        Some(problem) => problem.into_response(),
+        None => {
             request.extensions_mut().insert(Granted { need, access, user_id });
             next.run(request).await
         }
@@ -108,6 +117,32 @@ pub(crate) async fn guard(need: Need, mut request: Request, next: Next) -> Respo
         }
     }
     response
+}
+
+/// Why this token does not meet `need`.
+async fn refused(state: &ApiState, need: Need, access: &Access, user_id: UserId) -> Option<Problem> {
+    match need {
+        Need::Public | Need::AnyToken => None,
+        Need::Ability(ability) | Need::Operator(ability) if !access.allows(ability) => {
+            Some(Problem::missing_ability(ability))
+        }
+        Need::Ability(_) => None,
+        Need::Operator(_) => match is_operator(state, access, user_id).await {
+            Ok(true) => None,
+            Ok(false) => {
+                let message = "This is for those who run the installation.";
+                Some(Problem::new(StatusCode::FORBIDDEN, "operators_only", message))
+            }
+            Err(problem) => Some(problem),
+        },
+    }
+}
+
+/// As it is now, not as it was when the token was made.
+async fn is_operator(state: &ApiState, access: &Access, user_id: UserId) -> Result<bool, Problem> {
+    let tx = state.store().for_team(access).await?;
+    let user = tx.users().find(user_id).await?;
+    Ok(user.is_some_and(|user| user.is_operator))
 }
 
 /// `Authorization: Bearer …`, once; the scheme in any case. Nothing else is looked at.

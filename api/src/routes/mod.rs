@@ -21,6 +21,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterE
 use utoipa_axum::routes;
 
 mod auth;
+mod backup_copies;
 mod backup_destinations;
 mod backup_runs;
 mod backup_tasks;
@@ -29,6 +30,7 @@ mod cancelling;
 mod cascade;
 mod checks;
 mod document;
+mod recycle_bin;
 mod remote_servers;
 mod restores;
 mod setup;
@@ -39,7 +41,7 @@ mod user;
 #[rustfmt::skip]
 fn table() -> Table {
     let mut t = Table::default();
-    let need = Need::Ability;
+    let (need, operator) = (Need::Ability, Need::Operator);
     t.row("GET /up", Need::Public, routes!(system::up::up));
     t.row("GET /readyz", Need::Public, routes!(system::readyz::readyz));
     t.row("GET /setup", Need::Public, routes!(setup::show::show_setup));
@@ -72,18 +74,32 @@ fn table() -> Table {
     t.row("GET /api/backup-tasks/{id}/status", need(Can::ViewBackupTasks), routes!(backup_tasks::status::show_backup_task_status));
     t.row("GET /api/backup-tasks/{id}/latest-log", need(Can::ViewBackupTasks), routes!(backup_tasks::latest_log::show_latest_log));
     t.row("POST /api/backup-tasks/{id}/run", need(Can::RunBackupTasks), routes!(backup_tasks::run::run_backup_task));
+    t.row("GET /api/backup-tasks/{id}/retention-preview", need(Can::ViewBackups), routes!(backup_tasks::retention_preview::preview_retention));
+    t.row("POST /api/backup-tasks/{id}/prune", need(Can::DeleteBackups), routes!(backup_tasks::prune::prune_backup_task));
     t.row("GET /api/backup-runs", need(Can::ViewBackupTasks), routes!(backup_runs::list::list_backup_runs));
     t.row("GET /api/backup-runs/{id}", need(Can::ViewBackupTasks), routes!(backup_runs::show::show_backup_run));
     t.row("GET /api/backup-runs/{id}/log", need(Can::ViewBackupTasks), routes!(backup_runs::log::show_backup_run_log));
     t.row("POST /api/backup-runs/{id}/cancel", need(Can::RunBackupTasks), routes!(backup_runs::cancel::cancel_backup_run));
     t.row("GET /api/backups", need(Can::ViewBackups), routes!(backups::list::list_backups));
     t.row("GET /api/backups/{id}", need(Can::ViewBackups), routes!(backups::show::show_backup));
+    t.row("PATCH /api/backups/{id}", need(Can::UpdateBackups), routes!(backups::update::update_backup));
+    t.row("DELETE /api/backups/{id}", need(Can::DeleteBackups), routes!(backups::delete::delete_backup));
     t.row("GET /api/backups/{id}/files", need(Can::ViewBackups), routes!(backups::files::list_backup_files));
     t.row("GET /api/backups/{id}/download", need(Can::DownloadBackups), routes!(backups::download::download_backup));
+    t.row("POST /api/backups/{id}/copies", need(Can::RunBackupTasks), routes!(backups::copies::copy_backup));
+    t.row("POST /api/backup-copies/{id}/cancel", need(Can::RunBackupTasks), routes!(backup_copies::cancel::cancel_backup_copy));
     t.row("POST /api/backups/{id}/restore", need(Can::RestoreBackups), routes!(backups::restore::restore_backup));
+    t.row("GET /api/recycle-bin", need(Can::ViewBackups), routes!(recycle_bin::list::list_recycle_bin));
+    t.row("DELETE /api/recycle-bin", need(Can::DeleteBackups), routes!(recycle_bin::empty::empty_recycle_bin));
     t.row("GET /api/restores", need(Can::RestoreBackups), routes!(restores::list::list_restores));
     t.row("GET /api/restores/{id}", need(Can::RestoreBackups), routes!(restores::show::show_restore));
     t.row("POST /api/restores/{id}/cancel", need(Can::RestoreBackups), routes!(restores::cancel::cancel_restore));
+    t.row("GET /api/system/backups", operator(Can::ManageOwnBackups), routes!(system::backups::list::list_own_backups));
+    t.row("POST /api/system/backups", operator(Can::ManageOwnBackups), routes!(system::backups::create::create_own_backup));
+    t.row("GET /api/system/backups/{id}", operator(Can::ManageOwnBackups), routes!(system::backups::show::show_own_backup));
+    t.row("GET /api/system/backups/{id}/download", operator(Can::ManageOwnBackups), routes!(system::backups::download::download_own_backup));
+    t.row("POST /api/system/backups/{id}/restore", operator(Can::ManageOwnBackups), routes!(system::backups::restore::restore_own_backup));
+    t.row("DELETE /api/system/backups/{id}", operator(Can::ManageOwnBackups), routes!(system::backups::delete::delete_own_backup));
     t
 }
 

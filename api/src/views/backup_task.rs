@@ -1,10 +1,12 @@
 //! A task in the shape of page 003, with what we add to it behind the page's own fields.
 
+use super::keeping::RetentionView;
 use super::time;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use holdfast_domain::schedule::{TimeOfDay, shown_times};
 use holdfast_domain::source::{DatabaseSpec, SourceSpec};
+use holdfast_store::repositories::retention::rule_of;
 use holdfast_store::rows;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -41,6 +43,8 @@ pub struct BackupTaskView {
     #[schema(required)]
     isolated_username: Option<String>,
     encryption: EncryptionView,
+    limits: LimitsView,
+    retention: RetentionView,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -113,6 +117,13 @@ struct EncryptionView {
     recipients: Vec<String>,
 }
 
+#[derive(Serialize, ToSchema)]
+struct LimitsView {
+    /// Null: the operator's limit alone.
+    #[schema(required)]
+    max_duration_secs: Option<i32>,
+}
+
 /// What the view needs besides the row.
 pub struct TaskContext {
     /// In order.
@@ -132,6 +143,7 @@ impl BackupTaskView {
         let local_zone = row.timezone.as_deref().map_or(context.user_zone, time::zone);
         Self {
             schedule: schedule(&row, &context, local_zone),
+            retention: RetentionView::from(&rule_of(&row)),
             source: source(&row),
             id: row.id,
             user_id: row.user_id,
@@ -156,6 +168,7 @@ impl BackupTaskView {
             backup_destination_ids: context.destination_ids,
             isolated_username: row.isolated_username,
             encryption: EncryptionView { mode: row.encryption_mode, recipients: row.encryption_recipients },
+            limits: LimitsView { max_duration_secs: row.max_duration_secs },
         }
     }
 }

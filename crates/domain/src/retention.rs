@@ -54,8 +54,7 @@ pub struct Copy {
 }
 
 /// Why a copy stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeepReason {
     /// Somebody holds it.
     Held,
@@ -76,8 +75,7 @@ pub enum KeepReason {
 }
 
 /// Why a copy goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GoReason {
     /// `keep_last` newer ones are there.
     TooMany,
@@ -85,6 +83,38 @@ pub enum GoReason {
     TooOld,
     /// Its time in the recycle bin is over, or the bin is emptied.
     BinEnded,
+    /// A person asked for it.
+    Asked,
+}
+
+impl KeepReason {
+    /// The wire form.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Uploaded => "uploaded",
+            Self::BeingRead => "being_read",
+            Self::NewestVerified => "newest_verified",
+            Self::NewestWithoutWarnings => "newest_without_warnings",
+            Self::NoNewerVerified => "no_newer_verified",
+            Self::Floor => "floor",
+            Self::WithinLimits => "within_limits",
+        }
+    }
+}
+
+impl GoReason {
+    /// The wire form.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TooMany => "too_many",
+            Self::TooOld => "too_old",
+            Self::BinEnded => "bin_ended",
+            Self::Asked => "asked",
+        }
+    }
 }
 
 /// What becomes of a copy.

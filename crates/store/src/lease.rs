@@ -2,7 +2,7 @@
 //! cannot make a worker lose what it holds. Every write says which epoch it believes in.
 
 use crate::{Store, StoreError};
-use holdfast_domain::ids::{BackupRunId, RestoreId, TeamId};
+use holdfast_domain::ids::{BackupCopyId, BackupRunId, BackupTaskId, OwnBackupId, RestoreId, TeamId};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Executor, Row};
 
@@ -13,6 +13,12 @@ pub enum Leased {
     Run(BackupRunId),
     /// A restore.
     Restore(RestoreId),
+    /// A copy of a backup that is being made.
+    Copy(BackupCopyId),
+    /// What is to be deleted of a task's copies.
+    Prune(BackupTaskId),
+    /// A copy of the product's own database.
+    OwnBackup(OwnBackupId),
 }
 
 /// One execution: of two with the same [`Leased`] only the one with the higher epoch may write.
@@ -88,6 +94,22 @@ impl LeaseConnection {
                  RETURNING cancel_requested_at IS NOT NULL",
                 id.0,
             ),
+            Leased::Copy(id) => (
+                "UPDATE backup_copies SET lease_until = now() + make_interval(secs => $3)
+                 WHERE id = $1 AND epoch = $2 AND state = 'running'
+                 RETURNING cancel_requested_at IS NOT NULL",
+                id.0,
+            ),
+            Leased::Prune(id) => (
+                "UPDATE prunes SET lease_until = now() + make_interval(secs => $3)
+                 WHERE backup_task_id = $1 AND epoch = $2 AND lease_until IS NOT NULL RETURNING false",
+                id.0,
+            ),
+            Leased::OwnBackup(id) => (
+                "UPDATE own_backups SET lease_until = now() + make_interval(secs => $3)
+                 WHERE id = $1 AND epoch = $2 AND status = 'running' RETURNING false",
+                id.0,
+            ),
         };
         self.ask(claim, sqlx::query(sql).bind(id).bind(claim.epoch).bind(lease_secs)).await
     }
@@ -108,6 +130,18 @@ impl LeaseConnection {
                  WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying')",
                 id.0,
             ),
+            Leased::Copy(id) => (
+                "SELECT cancel_requested_at IS NOT NULL FROM backup_copies
+                 WHERE id = $1 AND epoch = $2 AND state = 'running'",
+                id.0,
+            ),
+            Leased::Prune(id) => (
+                "SELECT false FROM prunes WHERE backup_task_id = $1 AND epoch = $2 AND lease_until IS NOT NULL",
+                id.0,
+            ),
+            Leased::OwnBackup(id) => {
+                ("SELECT false FROM own_backups WHERE id = $1 AND epoch = $2 AND status = 'running'", id.0)
+            }
         };
         self.ask(claim, sqlx::query(sql).bind(id).bind(claim.epoch)).await
     }

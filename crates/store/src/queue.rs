@@ -5,7 +5,7 @@
 //! compares what this writes with what the library writes; the library's trigger on the table notifies the workers.
 
 use crate::{StoreError, TeamTx};
-use holdfast_domain::ids::{BackupRunId, RestoreId};
+use holdfast_domain::ids::{BackupCopyId, BackupRunId, BackupTaskId, OwnBackupId, RestoreId};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,12 @@ use serde::{Deserialize, Serialize};
 pub const EXECUTE_RUN: &str = "execute_run";
 /// Queue of [`ExecuteRestore`].
 pub const EXECUTE_RESTORE: &str = "execute_restore";
+/// Queue of [`CopyBackup`].
+pub const COPY_BACKUP: &str = "copy_backup";
+/// Queue of [`PruneTask`].
+pub const PRUNE_TASK: &str = "prune_task";
+/// Queue of [`MakeOwnBackup`].
+pub const MAKE_OWN_BACKUP: &str = "make_own_backup";
 
 /// What the library writes for a job that says nothing about it. We never let it retry: a handler always returns Ok.
 const LIBRARY_MAX_ATTEMPTS: i32 = 25;
@@ -31,6 +37,27 @@ pub struct ExecuteRestore {
     pub restore_id: RestoreId,
 }
 
+/// Payload of a job that makes a copy of a backup from another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyBackup {
+    /// Which.
+    pub backup_copy_id: BackupCopyId,
+}
+
+/// Payload of a job that copies the product's own database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MakeOwnBackup {
+    /// Which.
+    pub own_backup_id: OwnBackupId,
+}
+
+/// Payload of a job that applies a task's retention rule and deletes what goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PruneTask {
+    /// Which.
+    pub backup_task_id: BackupTaskId,
+}
+
 /// An item of the queue: what to execute, and which attempt it would be (1 = the first).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Job {
@@ -38,6 +65,12 @@ pub enum Job {
     ExecuteRun(BackupRunId, i32),
     /// A restore.
     ExecuteRestore(RestoreId, i32),
+    /// A copy of a backup, and the epoch that its claim would get.
+    CopyBackup(BackupCopyId, i32),
+    /// A task's prune, and which request for it this is.
+    PruneTask(BackupTaskId, i64),
+    /// A copy of the product's own database; it has one attempt.
+    MakeOwnBackup(OwnBackupId),
 }
 
 /// When a job may be delivered, and what else makes its key its own.
@@ -115,14 +148,21 @@ async fn insert(tx: &TeamTx, job: Job, delivery: Delivery) -> Result<(), StoreEr
 }
 
 /// Queue, id, attempt and payload.
-fn parts(job: Job) -> (&'static str, i64, i32, Vec<u8>) {
+fn parts(job: Job) -> (&'static str, i64, i64, Vec<u8>) {
     let (queue, id, attempt, payload) = match job {
         Job::ExecuteRun(id, attempt) => {
-            (EXECUTE_RUN, id.0, attempt, serde_json::to_vec(&ExecuteRun { backup_run_id: id }))
+            (EXECUTE_RUN, id.0, i64::from(attempt), serde_json::to_vec(&ExecuteRun { backup_run_id: id }))
         }
         Job::ExecuteRestore(id, attempt) => {
-            (EXECUTE_RESTORE, id.0, attempt, serde_json::to_vec(&ExecuteRestore { restore_id: id }))
+            (EXECUTE_RESTORE, id.0, i64::from(attempt), serde_json::to_vec(&ExecuteRestore { restore_id: id }))
         }
+        Job::PruneTask(id, request) => {
+            (PRUNE_TASK, id.0, request, serde_json::to_vec(&PruneTask { backup_task_id: id }))
+        }
+        Job::CopyBackup(id, epoch) => {
+            (COPY_BACKUP, id.0, i64::from(epoch), serde_json::to_vec(&CopyBackup { backup_copy_id: id }))
+        }
+        Job::MakeOwnBackup(id) => (MAKE_OWN_BACKUP, id.0, 1, serde_json::to_vec(&MakeOwnBackup { own_backup_id: id })),
     };
     (queue, id, attempt, payload.expect("a struct of one integer serialises"))
 }

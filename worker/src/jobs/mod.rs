@@ -1,4 +1,7 @@
 //! What the queue makes a worker do: one file a job.
 
+pub mod copy_backup;
 pub mod execute_restore;
 pub mod execute_run;
+pub mod make_own_backup;
+pub mod prune_task;

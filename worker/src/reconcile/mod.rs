@@ -1,9 +1,14 @@
 //! Periodic loops: each without input, idempotent and bounded, and safe to run in every worker at once. What one does
 //! not finish the next round does.
 
+pub mod copy_leftovers;
 pub mod due_tasks;
 pub mod leftovers;
+pub mod prunes;
 pub mod purges;
+pub mod recycle_bin;
+pub mod stray_copies;
+pub mod stray_own_backups;
 pub mod stray_restores;
 pub mod stray_runs;
 pub mod worker_row;

@@ -1,5 +1,7 @@
 //! A task as a client writes it: the page's flat form, and ours beside it.
 
+use super::limits::LimitsBody;
+use super::retention_body::RetentionBody;
 use super::source_body::SourceBody;
 use crate::validation::{Fields, Mode, Presence, rules, texts};
 use holdfast_domain::schedule::{TimeOfDay, UnixCron};
@@ -29,7 +31,7 @@ pub(crate) struct Body {
     pub source_path: Option<String>,
     /// `daily`, `weekly`, `custom`, `manual`.
     pub frequency: Option<String>,
-    /// 0 = keep all.
+    /// 0 = keep all; not needed where `retention.keep_last` is given.
     #[validate(range(min = 0, max = 2_147_483_647))]
     pub maximum_backups_to_keep: Option<i64>,
     /// `files`, `database`.
@@ -64,6 +66,8 @@ pub(crate) struct Body {
     pub backup_destination_ids: Option<Vec<i64>>,
     pub encryption: Option<EncryptionBody>,
     pub source: Option<SourceBody>,
+    pub limits: Option<LimitsBody>,
+    pub retention: Option<RetentionBody>,
 }
 
 /// Which fields a body has, null or not: absent and null differ in an update.
@@ -117,6 +121,9 @@ pub(crate) struct EncryptionBody {
 impl Body {
     /// Reads in the order in which the reference declares the fields.
     pub fn read(fields: &mut Fields) -> Self {
+        let retention = fields.object("retention", Presence::Optional, RetentionBody::read);
+        let has_number = retention.as_ref().is_some_and(|retention| retention.keep_last.is_some());
+        let number = if has_number { Presence::Optional } else { Presence::Required };
         let body = Self {
             remote_server_id: fields.integer("remote_server_id", Presence::Required),
             backup_destination_id: fields.integer("backup_destination_id", destination_presence(fields)),
@@ -125,7 +132,7 @@ impl Body {
             source_path: fields
                 .parsed("source_path", Presence::Optional, |raw| holdfast_domain::paths::absolute(raw.trim())),
             frequency: fields.one_of("frequency", Presence::Required, &FREQUENCIES),
-            maximum_backups_to_keep: fields.integer("maximum_backups_to_keep", Presence::Required),
+            maximum_backups_to_keep: fields.integer("maximum_backups_to_keep", number),
             kind: fields.one_of("type", Presence::Required, &TYPES),
             database_name: fields.parsed("database_name", Presence::Optional, rules::database_name),
             appended_file_name: fields.parsed("appended_file_name", Presence::Optional, rules::appended_filename),
@@ -141,6 +148,8 @@ impl Body {
             backup_destination_ids: fields.integers("backup_destination_ids", Presence::Optional, DESTINATIONS_MAX),
             encryption: fields.object("encryption", Presence::Optional, EncryptionBody::read),
             source: fields.object("source", Presence::Optional, SourceBody::read),
+            limits: fields.object("limits", Presence::Optional, LimitsBody::read),
+            retention,
         };
         fields.check(&body);
         body.check_time(fields);

@@ -1,8 +1,9 @@
 //! `POST /api/backup-tasks`
 
 use super::body::{Body, Sent};
+use super::limits::LimitsBody;
 use super::plan::{self, Timing};
-use super::{references, view};
+use super::{references, retention_body, view};
 use crate::extract::{Authorized, PageBody, may};
 use crate::problem::Problem;
 use crate::sealing::RowSeal;
@@ -13,6 +14,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use holdfast_domain::ids::RemoteServerId;
+use holdfast_domain::retention::Rule;
 use holdfast_store::repositories::backup_tasks::NewBackupTask;
 use holdfast_vault::SealedColumn;
 use serde_json::json;
@@ -33,6 +35,7 @@ pub async fn create_backup_task(
     let encryption = plan::encryption(&body, &sent, None, &mut fields);
     let timing = Timing::plan(&body, &sent, None, now);
     let next_run_at = timing.next_run(&mut fields, now);
+    let rule = retention_body::rule(&body, Rule::default(), &mut fields);
     fields.finish()?;
 
     let tx = state.store().for_team(&auth.access).await?;
@@ -61,12 +64,13 @@ pub async fn create_backup_task(
         timezone: timing.timezone,
         weekday: timing.weekday,
         next_run_at,
-        max_backups: body.maximum_backups_to_keep.and_then(|n| i32::try_from(n).ok()).unwrap_or_default(),
+        rule,
         appended_filename: body.appended_file_name,
         store_path: body.store_path,
         encryption_mode: encryption.mode.as_str().to_owned(),
         encryption_recipients: encryption.recipients,
         isolated_username: body.isolated_username,
+        max_duration_secs: LimitsBody::max_duration(body.limits.as_ref(), None),
     };
     let row = tx.backup_tasks().create(new, &destination_ids, now).await?;
     let subject = format!("backup_tasks:{}", row.id);

@@ -1,8 +1,9 @@
 //! `PUT /api/backup-tasks/{id}`
 
 use super::body::{Body, Sent};
+use super::limits::LimitsBody;
 use super::plan::{self, Encryption, Timing};
-use super::{references, view};
+use super::{references, retention_body, view};
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
 use crate::problem::Problem;
@@ -15,6 +16,7 @@ use axum::Json;
 use axum::extract::State;
 use holdfast_domain::ids::BackupTaskId;
 use holdfast_domain::source::SourceSpec;
+use holdfast_store::repositories::retention::{rule_of, set_rule};
 use holdfast_store::rows;
 use holdfast_vault::SealedColumn;
 use serde_json::json;
@@ -41,6 +43,7 @@ pub async fn update_backup_task(
     let before = Timing::stored(&row);
     let timing = Timing::plan(&body, &sent, Some(Timing::stored(&row)), now);
     let next_run_at = timing.next_run(&mut fields, now);
+    let rule = retention_body::rule(&body, rule_of(&row), &mut fields);
     fields.finish()?;
 
     let destination_ids = body.destination_ids();
@@ -53,6 +56,7 @@ pub async fn update_backup_task(
         row.next_run_at = next_run_at;
     }
     set_timing(&mut row, timing);
+    set_rule(&mut row, &rule);
     let mut seal = RowSeal::new(&state, auth.access.team_id(), row.seal_id);
     seal_secrets(&mut row, &body, &sent, &encryption, &mut seal).await?;
     set_rest(&mut row, body, &sent, source, encryption)?;
@@ -115,9 +119,7 @@ fn set_rest(
     if let Some(kind) = body.kind {
         row.r#type = kind;
     }
-    if let Some(number) = body.maximum_backups_to_keep.and_then(|n| i32::try_from(n).ok()) {
-        row.max_backups = number;
-    }
+    row.max_duration_secs = LimitsBody::max_duration(body.limits.as_ref(), row.max_duration_secs);
     row.description = sent.or_stored("description", body.description, row.description.take());
     row.appended_filename = sent.or_stored("appended_file_name", body.appended_file_name, row.appended_filename.take());
     row.store_path = sent.or_stored("store_path", body.store_path, row.store_path.take());

@@ -11,11 +11,12 @@ use holdfast_store::repositories::backups::BackupFilter;
 use holdfast_store::rows;
 use std::collections::BTreeMap;
 
-/// The team's restore points, those of deleted tasks too.
+/// The team's restore points, those of deleted tasks too; those in the recycle bin only when asked for.
 #[utoipa::path(get, path = "/api/backups", tag = "backups",
     params(("page" = Option<u64>, Query), ("per_page" = Option<u64>, Query), ("sort" = Option<String>, Query),
         ("filter[backup_task_id]" = Option<u64>, Query), ("filter[remote_server_id]" = Option<u64>, Query),
-        ("since" = Option<String>, Query, description = "RFC 3339")),
+        ("since" = Option<String>, Query, description = "RFC 3339"),
+        ("filter[recycled]" = Option<u8>, Query, description = "1: those in the recycle bin, instead of the others")),
     responses((status = 200, body = ListBody<BackupView>), (status = 422, body = crate::problem::ProblemBody)))]
 pub async fn list_backups(
     State(state): State<ApiState>,
@@ -26,6 +27,7 @@ pub async fn list_backups(
         backup_task_id: paging.filter_id("backup_task_id"),
         remote_server_id: paging.filter_id("remote_server_id"),
         since: paging.since()?,
+        is_recycled: paging.filter_of("recycled", &["0", "1"])?.as_deref() == Some("1"),
     };
     let tx = state.store().for_team(&auth.access).await?;
     let listed = tx.backups().list(paging.request(), &filter).await?;

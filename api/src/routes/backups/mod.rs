@@ -1,10 +1,14 @@
 //! Restore points.
 
+pub mod copies;
+pub mod delete;
 pub mod download;
 pub mod files;
+mod keeping;
 pub mod list;
 pub mod restore;
 pub mod show;
+pub mod update;
 
 use crate::problem::Problem;
 use axum::http::Uri;

@@ -4,6 +4,7 @@ use super::{Listed, PageRequest, contains_pattern, handle, list};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupTaskId, RemoteServerId, UserId};
+use holdfast_domain::retention::Rule;
 use holdfast_entity::{backup_runs, backup_task_destinations as destinations, backup_tasks as table};
 use sea_orm::sea_query::{Expr, extension::postgres::PgExpr};
 use sea_orm::{
@@ -45,8 +46,8 @@ pub struct NewBackupTask {
     pub weekday: Option<i16>,
     /// When it is due.
     pub next_run_at: Option<DateTime<Utc>>,
-    /// 0 = keep all.
-    pub max_backups: i32,
+    /// What stays of its backups.
+    pub rule: Rule,
     /// Decoration of object names.
     pub appended_filename: Option<String>,
     /// Folder at the destinations.
@@ -65,6 +66,8 @@ pub struct NewBackupTask {
     pub sealed_isolated_password: Option<Vec<u8>>,
     /// Sealed password of the database server.
     pub sealed_source_password: Option<Vec<u8>>,
+    /// How long a run may take; none = the operator's limit alone.
+    pub max_duration_secs: Option<i32>,
 }
 
 impl BackupTasks<'_> {
@@ -146,7 +149,10 @@ impl BackupTasks<'_> {
             timezone: Set(new.timezone),
             weekday: Set(new.weekday),
             next_run_at: Set(new.next_run_at),
-            max_backups: Set(new.max_backups),
+            max_backups: Set(i32::try_from(new.rule.keep_last).unwrap_or(i32::MAX)),
+            max_age_secs: Set(new.rule.max_age_secs),
+            keep_floor: Set(i32::try_from(new.rule.floor).unwrap_or(i32::MAX)),
+            recycle_secs: Set(new.rule.recycle_secs),
             appended_filename: Set(new.appended_filename),
             store_path: Set(new.store_path),
             encryption_mode: Set(new.encryption_mode),
@@ -156,6 +162,7 @@ impl BackupTasks<'_> {
             isolated_username: Set(new.isolated_username),
             sealed_isolated_password: Set(new.sealed_isolated_password),
             sealed_source_password: Set(new.sealed_source_password),
+            max_duration_secs: Set(new.max_duration_secs),
             created_at: Set(now),
             updated_at: Set(now),
             ..Default::default()

@@ -22,6 +22,8 @@ pub struct BackupFilter {
     pub remote_server_id: Option<i64>,
     /// Created at or after.
     pub since: Option<DateTime<Utc>>,
+    /// In the recycle bin, instead of those that are not.
+    pub is_recycled: bool,
 }
 
 /// A backup's parts.
@@ -55,6 +57,10 @@ impl Backups<'_> {
         if let Some(since) = filter.since {
             select = select.filter(table::Column::CreatedAt.gte(since));
         }
+        select = match filter.is_recycled {
+            true => select.filter(table::Column::RecycledAt.is_not_null()),
+            false => select.filter(table::Column::RecycledAt.is_null()),
+        };
         list(select, table::Column::Id, page, self.0.conn()).await
     }
 
@@ -66,7 +72,7 @@ impl Backups<'_> {
         Ok(self.select().filter(table::Column::Id.eq(id.0)).one(self.0.conn()).await?)
     }
 
-    /// Whether a committed copy lies at a destination.
+    /// Whether anything of ours lies at a destination, or is about to: what is being deleted is still there.
     ///
     /// # Errors
     /// The database failed.
@@ -74,7 +80,7 @@ impl Backups<'_> {
         let count = backup_copies::Entity::find()
             .filter(backup_copies::Column::TeamId.eq(self.0.team_id().0))
             .filter(backup_copies::Column::BackupDestinationId.eq(id.0))
-            .filter(backup_copies::Column::State.is_in(["committed", "recycled"]))
+            .filter(backup_copies::Column::State.is_in(["queued", "running", "committed", "recycled", "deleting"]))
             .count(self.0.conn())
             .await?;
         Ok(count > 0)

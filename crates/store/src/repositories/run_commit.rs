@@ -3,10 +3,11 @@
 
 use super::run_execution::{RunExecution, json, step_name};
 use crate::{StoreError, rows};
+use holdfast_domain::ids::BackupTaskId;
 use holdfast_domain::manifest::{Digest, Manifest, ManifestObject};
 use holdfast_domain::progress::Progress;
 use holdfast_domain::run::RunStatus;
-use holdfast_domain::warning::Warnings;
+use holdfast_domain::warning::{WarningCode, Warnings};
 use holdfast_domain::{Failure, Step};
 use sea_orm::{ActiveValue, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement};
 
@@ -56,6 +57,7 @@ impl RunExecution<'_> {
         self.end_attempt("succeeded", None).await?;
         let last = "UPDATE backup_tasks SET last_run_at = now() WHERE id = $1";
         self.tx.change(last, [run.backup_task_id.into()]).await?;
+        self.tx.prunes().request(BackupTaskId(run.backup_task_id), Some(self.id)).await?;
         Ok(true)
     }
 
@@ -104,8 +106,8 @@ impl RunExecution<'_> {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             "INSERT INTO backups (team_id, backup_task_id, backup_run_id, remote_server_id, task_label, encryption_mode,
-                                  has_warnings, original_size, stored_size, nfiles, manifest)
-             SELECT team_id, id, $2, remote_server_id, $3, $4, $5, $6, $7, $8, $9 FROM backup_tasks WHERE id = $1
+                                  has_warnings, original_size, stored_size, nfiles, manifest, is_doubtful)
+             SELECT team_id, id, $2, remote_server_id, $3, $4, $5, $6, $7, $8, $9, $10 FROM backup_tasks WHERE id = $1
              RETURNING id",
             [
                 run.backup_task_id.into(),
@@ -117,6 +119,7 @@ impl RunExecution<'_> {
                 sum(|d| d.size_bytes, |s| &s.stored)?.into(),
                 bigint(manifest.streams.iter().map(|s| s.nfiles).sum())?.into(),
                 json(manifest)?.into(),
+                is_doubtful(success.warnings).into(),
             ],
         );
         let row = self.tx.conn().query_one_raw(statement).await?.ok_or_else(|| StoreError::Inconsistent {
@@ -227,6 +230,11 @@ impl RunExecution<'_> {
             problem: "the object was not recorded, or was removed".to_owned(),
         })
     }
+}
+
+/// Whether it is so much smaller than those before it that it must not push them out.
+fn is_doubtful(warnings: &Warnings) -> bool {
+    warnings.kept.iter().any(|warning| warning.code == WarningCode::SizeDropped)
 }
 
 fn bigint(value: u64) -> Result<i64, StoreError> {

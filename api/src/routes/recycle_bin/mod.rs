@@ -1,0 +1,4 @@
+//! What went and can still come back.
+
+pub mod empty;
+pub mod list;
