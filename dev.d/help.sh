@@ -4,6 +4,7 @@ cat <<'TEXT'
 ./dev test             everything CI runs
 ./dev lint             formatting, clippy, documentation, dependencies
 ./dev fmt              formats the code
+./dev image [options]  builds the container image with buildah and runs a backup through it (root, Debian)
 ./dev bench [options]  measures and writes docs/benchmarks.md (root, an idle machine, up to an hour)
 ./dev soak [options]   kills workers for a long time and counts how runs end (root)
 TEXT

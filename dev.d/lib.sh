@@ -8,6 +8,8 @@ export PATH="$tools/bin:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin:$PATH"
 cargo_deny_version=0.18.9
 cargo_machete_version=0.9.2
 cargo_nextest_version=0.9.143
+# From PyPI; carries the schema of the Compose specification.
+check_jsonschema_version=0.39.0
 
 # What building needs: a linker and C headers (compression and cryptography have parts in C).
 build_packages=(gcc g++ libc6-dev make)

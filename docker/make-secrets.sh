@@ -26,11 +26,15 @@ give() { # NAME USER; the content comes on standard input
 
 owner=$(random)
 app=$(random)
+copy=$(random)
 printf 'holdfast-kek-1\n%s\n' "$(random)" | give kek "$holdfast_uid"
 printf '*:*:holdfast:holdfast:%s\n' "$owner" | give owner.pgpass "$holdfast_uid"
 printf '*:*:holdfast:holdfast_app_login:%s\n' "$app" | give app.pgpass "$holdfast_uid"
+printf '*:*:holdfast:holdfast_app_login:%s\n*:*:holdfast:holdfast_copy_login:%s\n' "$app" "$copy" |
+    give worker.pgpass "$holdfast_uid"
 printf '%s\n' "$owner" | give owner_password "$postgres_uid"
 printf '%s\n' "$app" | give app_password "$postgres_uid"
+printf '%s\n' "$copy" | give copy_password "$postgres_uid"
 random | give superuser_password "$postgres_uid"
 mv "$part" "$folder"
 echo "The secrets are in $folder. Copy $folder/kek to a place that is not on this machine: without it no backup of"

@@ -62,6 +62,9 @@ pub struct ApiArgs {
 pub struct WorkerArgs {
     #[command(flatten)]
     pub place: Place,
+    /// The same database as a user who may read all of it, for copies of the whole (docs/operating.md).
+    #[arg(long, env = "DATABASE_COPY_URL", hide_env_values = true, value_name = "URL")]
+    pub database_copy_url: Option<SecretString>,
 }
 
 #[derive(Args)]

@@ -68,6 +68,11 @@ impl Database {
             .context("the database cannot be reached (DATABASE_URL)")
     }
 
+    /// The address that reads the whole database and changes nothing, for the workers; none where none is known.
+    pub fn copy_url(&self) -> Option<SecretString> {
+        self.private.as_ref().map(|private| SecretString::from(private.copy_url()))
+    }
+
     /// The door that a command of the operator uses, with the application's rights.
     ///
     /// # Errors
@@ -82,7 +87,7 @@ impl Database {
     /// The server refused.
     pub async fn after_migration(&self) -> Result<()> {
         match &self.private {
-            Some(private) => private.make_app_login().await,
+            Some(private) => private.make_logins().await,
             None => Ok(()),
         }
     }
@@ -116,6 +121,19 @@ pub async fn store(app: Option<&SecretString>, owner: Option<&SecretString>, con
     Store::connect(options(url, name)?, connections).await.with_context(|| {
         format!("the database at {name} cannot be used; is it up, and was `holdfast migrate` run on it?")
     })
+}
+
+/// One connection that reads the whole database.
+///
+/// # Errors
+/// The server cannot be reached.
+pub async fn reading_pool(url: &SecretString) -> Result<PgPool> {
+    PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .connect_with(options(url, "DATABASE_COPY_URL")?)
+        .await
+        .context("the database cannot be reached (DATABASE_COPY_URL)")
 }
 
 /// The address is not repeated in an error: it carries a password.

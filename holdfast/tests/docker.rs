@@ -82,13 +82,14 @@ fn what_is_copied_into_the_image_exists() {
         match source.strip_prefix("--from=") {
             Some(stage) => {
                 assert!(text.lines().any(|line| line.starts_with("FROM") && line.ends_with(&format!(" AS {stage}"))));
-                assert!(line.contains(" /src/target/release/holdfast "), "{line}");
+                let made = [" /src/target/release/holdfast ", " /etc/ssl/certs/ca-certificates.crt "];
+                assert!(made.iter().any(|path| line.contains(path)), "{line}");
             }
             None => assert!(root().join(source).exists(), "{source}"),
         }
         copied += 1;
     }
-    assert_eq!(copied, 3);
+    assert_eq!(copied, 4);
     assert!(text.contains("cargo build --release --locked -p holdfast\n"));
     let health = std::fs::metadata(root().join("docker/health")).expect("docker/health");
     assert_eq!(health.permissions().mode() & 0o111, 0o111, "it is copied with its mode");

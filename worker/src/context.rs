@@ -3,10 +3,11 @@
 
 use crate::faults::FaultPoints;
 use crate::lease::Leases;
+use crate::own_database::OwnDatabase;
 use chrono::{DateTime, Utc};
 use holdfast_config::Config;
-use holdfast_destinations::LocalRoot;
-use holdfast_egress::EgressGuard;
+use holdfast_destinations::{LocalRoot, Outside};
+use holdfast_egress::{EgressGuard, GuardedHttp};
 use holdfast_store::Store;
 use holdfast_vault::Opener;
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub struct WorkerParts {
     pub random: Arc<dyn Random>,
     /// Where tests stop it; [`FaultPoints::none`] otherwise.
     pub faults: FaultPoints,
+    /// What copies the product's own database, where this worker may.
+    pub own_database: Option<Arc<dyn OwnDatabase>>,
 }
 
 /// One worker, shared by everything that runs in it.
@@ -74,6 +77,8 @@ pub struct WorkerContext {
     pub opener: Opener,
     /// In front of every address that a team chose.
     pub egress: EgressGuard,
+    /// What destinations that are reached over HTTP are given.
+    pub outside: Outside,
     /// The operator's settings.
     pub config: Config,
     /// Where destinations of type `local` are, if this worker holds such a store.
@@ -88,6 +93,8 @@ pub struct WorkerContext {
     pub random: Arc<dyn Random>,
     /// Where tests stop it.
     pub faults: FaultPoints,
+    /// What copies the product's own database, where this worker may.
+    pub own_database: Option<Arc<dyn OwnDatabase>>,
     /// What it holds.
     pub leases: Leases,
     running: AtomicI32,
@@ -97,13 +104,20 @@ impl WorkerContext {
     /// Starts the lease keeper's thread and puts everything together.
     ///
     /// # Errors
-    /// The thread could not be started.
+    /// The thread could not be started, or the system's certificates not be read.
     pub fn new(parts: WorkerParts) -> std::io::Result<Self> {
         let leases = Leases::start(parts.store.lease_door(), &parts.config.worker)?;
+        let (clock, random) = (parts.clock.clone(), parts.random.clone());
+        let outside = Outside {
+            http: GuardedHttp::new(parts.egress.clone()).map_err(std::io::Error::other)?,
+            now: Arc::new(move || clock.now()),
+            random: Arc::new(move || random.bits()),
+        };
         Ok(Self {
             store: parts.store,
             opener: parts.opener,
             egress: parts.egress,
+            outside,
             config: parts.config,
             local_root: parts.local_root,
             name: parts.name,
@@ -111,6 +125,7 @@ impl WorkerContext {
             clock: parts.clock,
             random: parts.random,
             faults: parts.faults,
+            own_database: parts.own_database,
             leases,
             running: AtomicI32::new(0),
         })

@@ -3,6 +3,7 @@
 use crate::context::{Random, SystemClock, SystemRandom, WorkerContext, WorkerParts, worker_name};
 use crate::faults::FaultPoints;
 use crate::lease::StopReason;
+use crate::own_database::OwnDatabase;
 use crate::register::{Jobs, take_jobs};
 use crate::{data_plane, schedules};
 use anyhow::{Context, Result, bail};
@@ -25,7 +26,7 @@ const CLEAN_UP_WITHIN: Duration = Duration::from_secs(20);
 /// It cannot start: the wrong key file, a local root that is not there, an address in use. Or it was cut off by `hard`.
 pub async fn run(
     config: Arc<Config>,
-    store: Store,
+    (store, own_database): (Store, Option<Arc<dyn OwnDatabase>>),
     kek: Kek,
     soft: CancellationToken,
     hard: CancellationToken,
@@ -47,7 +48,19 @@ pub async fn run(
     let name = worker_name(clock.as_ref(), random.as_ref());
     let faults = FaultPoints::from_env(std::env::var("HOLDFAST_FAULT_POINT").ok().as_deref());
     let config = Arc::unwrap_or_clone(config);
-    let parts = WorkerParts { store, opener, egress, config, local_root, name, data_plane_url, clock, random, faults };
+    let parts = WorkerParts {
+        store,
+        opener,
+        egress,
+        config,
+        local_root,
+        name,
+        data_plane_url,
+        clock,
+        random,
+        faults,
+        own_database,
+    };
     let context = Arc::new(WorkerContext::new(parts).context("starting the lease keeper")?);
     run_worker(context, listener, soft, hard).await
 }

@@ -5,7 +5,7 @@ use crate::state::ApiState;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use holdfast_domain::ids::{
-    BackupDestinationId, BackupId, BackupRunId, BackupTaskId, RemoteServerId, RestoreId, UserId,
+    BackupCopyId, BackupDestinationId, BackupId, BackupRunId, BackupTaskId, OwnBackupId, RemoteServerId, RestoreId, UserId,
 };
 
 /// Largest id: what a JavaScript number holds exactly.
@@ -36,7 +36,9 @@ path_ids! {
     BackupTaskId = "Backup task",
     BackupRunId = "Backup run",
     BackupId = "Backup",
+    BackupCopyId = "Backup copy",
     RestoreId = "Restore",
+    OwnBackupId = "Backup",
     UserId = "User",
 }
 

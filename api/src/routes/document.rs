@@ -23,9 +23,11 @@ pub(super) fn describe(paths: &mut Paths, method: &str, path: &str, need: Need) 
         answers.push(("401", "No valid token."));
         answers.push(("429", "Too many requests; see `Retry-After`."));
     }
-    if let Need::Ability(ability) = need {
+    if let Need::Ability(ability) | Need::Operator(ability) = need {
         let text = operation.description.take().unwrap_or_default();
-        operation.description = Some(format!("{text}\n\nNeeds the ability `{}`.", ability.as_str()).trim().to_owned());
+        let whose = if matches!(need, Need::Operator(_)) { " and a person who runs the installation" } else { "" };
+        let needs = format!("{text}\n\nNeeds the ability `{}`{whose}.", ability.as_str());
+        operation.description = Some(needs.trim().to_owned());
         answers.push(("403", "The token lacks the ability."));
     }
     if path.contains('{') {

@@ -70,7 +70,7 @@ abilities! {
     UpdateBackupTasks = "update-backup-tasks",
     /// Delete tasks.
     DeleteBackupTasks = "delete-backup-tasks",
-    /// Start and cancel runs.
+    /// Start and cancel runs, and copies of backups.
     RunBackupTasks = "run-backup-tasks",
     /// List and show backups and the names of the files in them.
     ViewBackups = "view-backups",

@@ -160,6 +160,10 @@ failure_codes! {
     Cancelled = "cancelled", retry = false, "It was cancelled.";
     /// It took longer than allowed.
     TimedOut = "timed_out", retry = false, "Raise the limit or make the source smaller.";
+    /// No worker may read the whole of the product's own database.
+    OwnDatabaseClosed = "own_database_closed", retry = false, "The operator must give the workers a log-in that reads the whole database (DATABASE_COPY_URL), or use `holdfast admin backup`.";
+    /// The product's own database could not be copied.
+    OwnDatabaseFailed = "own_database_failed", retry = true, "Look at the worker's log and ask for another copy.";
     /// Our own fault.
     Internal = "internal", retry = true, "This is a fault of Holdfast; the operator's log has the details.";
 }

@@ -42,4 +42,6 @@ ids! {
     BackupCopyId,
     /// Giving data back.
     RestoreId,
+    /// A copy of the product's own database.
+    OwnBackupId,
 }

@@ -8,11 +8,13 @@
 //! ([`tables::TRANSIENT`]). By hand: `age -d -i KEY FILE | zstd -d | psql` into an empty, migrated database.
 
 mod read;
+mod reader;
 mod tables;
 mod write;
 
 pub use read::load;
-pub use write::{write_encrypted, write_plain};
+pub use reader::OwnDatabaseReader;
+pub use write::{send_encrypted, write_encrypted, write_plain};
 
 /// First line.
 const HEAD: &str = "-- holdfast own copy, format 1";

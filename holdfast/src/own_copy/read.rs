@@ -101,6 +101,7 @@ async fn load_lines(pool: &PgPool, lines: &mut Lines, take_key: impl FnOnce(Kek)
     let tables = tables::in_order(&mut connection).await?;
     set_force(&mut connection, &tables, "NO FORCE").await?;
     let rows = load_tables(&mut connection, &tables, lines).await?;
+    forget_unfinished(&mut connection, &tables).await?;
     set_force(&mut connection, &tables, "FORCE").await?;
     take_key(kek)?;
     sqlx::raw_sql("COMMIT").execute(&mut connection).await.context("committing the copy")?;
@@ -134,6 +135,15 @@ async fn refuse_content(pool: &PgPool) -> Result<()> {
         "SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM teams) OR EXISTS (SELECT 1 FROM vault_keys)";
     if has_tables && sqlx::query_scalar(rows).fetch_one(pool).await? {
         bail!("the database is in use already: restore into a new data folder or an empty database");
+    }
+    Ok(())
+}
+
+/// A copy that was being made when this one was: this very one, most likely. Its row would be ended as a failure and its
+/// object removed, while the old installation may have finished it.
+async fn forget_unfinished(connection: &mut PgConnection, tables: &[Table]) -> Result<()> {
+    if tables.iter().any(|table| table.name == "own_backups") {
+        sqlx::raw_sql("DELETE FROM own_backups WHERE status <> 'succeeded'").execute(connection).await?;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Writing a copy: one snapshot of the database, streamed to a file that gets its name when it is whole.
+//! Writing a copy: one snapshot of the database, streamed to a file that gets its name when it is whole, or to whoever
+//! takes the bytes and is told when they are whole.
 
 use super::tables::{self, Table};
 use super::{COPY, END, HEAD, KEK, MIGRATION, QUEUE, ROWS_END, SEQUENCE};
@@ -18,6 +19,8 @@ use tokio::sync::mpsc;
 
 /// zstd's level: rows of text, written once.
 const LEVEL: i32 = 9;
+/// Written at a time.
+const PIECE_BYTES: usize = 256 * 1024;
 
 /// Writes the database, without the key, compressed and not encrypted: it stays on this machine (mode 0600).
 ///
@@ -32,6 +35,23 @@ pub async fn write_plain(pool: &PgPool, path: &Path) -> Result<()> {
 /// # Errors
 /// As [`write_plain`]; or a recipient is none.
 pub async fn write_encrypted(pool: &PgPool, kek: &Kek, path: &Path, recipients: &[String]) -> Result<()> {
+    write(pool, Some(kek), path, parse(recipients)?).await
+}
+
+/// As [`write_encrypted`], to `out`: returns after the last piece was taken. A copy that is not whole ends in an error.
+///
+/// # Errors
+/// As [`write_encrypted`]; or `out` was closed.
+pub async fn send_encrypted(pool: &PgPool, kek: &Kek, recipients: &[String], out: mpsc::Sender<Bytes>) -> Result<()> {
+    let recipients = parse(recipients)?;
+    copy(pool, Some(kek), move |parts| {
+        let (pieces, is_whole) = encode(Pieces { out, piece: Vec::new() }, &recipients, parts)?;
+        if is_whole { pieces.finish() } else { Ok(()) }
+    })
+    .await
+}
+
+fn parse(recipients: &[String]) -> Result<Vec<age::x25519::Recipient>> {
     let parse = |text: &String| {
         text.parse::<age::x25519::Recipient>().map_err(|error| anyhow!("{text:?} is no age recipient (age1…): {error}"))
     };
@@ -39,14 +59,27 @@ pub async fn write_encrypted(pool: &PgPool, kek: &Kek, path: &Path, recipients: 
     if recipients.is_empty() {
         bail!("a copy with the key in it must have a recipient");
     }
-    write(pool, Some(kek), path, recipients).await
+    Ok(recipients)
 }
 
 async fn write(pool: &PgPool, kek: Option<&Kek>, path: &Path, recipients: Vec<age::x25519::Recipient>) -> Result<()> {
     let file = PartFile::create(path)?;
+    copy(pool, kek, move |parts| {
+        // A copy that lacks its end is worth nothing, and would be found when it is needed.
+        if encode(&file.file, &recipients, parts)?.1 { file.keep() } else { Ok(()) }
+    })
+    .await
+}
+
+/// Reads the database while `write` writes on a thread of its own: age and zstd work synchronously. The channel's bound
+/// is what keeps the database from running ahead of the disk.
+async fn copy(
+    pool: &PgPool,
+    kek: Option<&Kek>,
+    write: impl FnOnce(mpsc::Receiver<Part>) -> Result<()> + Send + 'static,
+) -> Result<()> {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    // age and zstd work synchronously; the channel's bound is what keeps the database from running ahead of the disk.
-    let writer = tokio::task::spawn_blocking(move || write_file(file, &recipients, receiver));
+    let writer = tokio::task::spawn_blocking(move || write(receiver));
     let read = read_database(pool, kek, &sender).await;
     let read = match read {
         Ok(()) => sender.send(Part::Whole).await.map_err(|_| anyhow!("the file's writer has ended")),
@@ -119,7 +152,12 @@ async fn send(sender: &mpsc::Sender<Part>, text: String) -> Result<()> {
     sender.send(Part::Data(Bytes::from(text))).await.map_err(|_| anyhow!("the file's writer has ended"))
 }
 
-fn write_file(file: PartFile, recipients: &[age::x25519::Recipient], mut parts: mpsc::Receiver<Part>) -> Result<()> {
+/// Compresses and encrypts to `out`; gives it back, and whether the last part came.
+fn encode<W: Write>(
+    out: W,
+    recipients: &[age::x25519::Recipient],
+    mut parts: mpsc::Receiver<Part>,
+) -> Result<(W, bool)> {
     let mut is_whole = false;
     let mut pump = |out: &mut dyn Write| -> Result<()> {
         while let Some(part) = parts.blocking_recv() {
@@ -130,8 +168,8 @@ fn write_file(file: PartFile, recipients: &[age::x25519::Recipient], mut parts: 
         }
         Ok(())
     };
-    let out = std::io::BufWriter::new(&file.file);
-    let mut out = if recipients.is_empty() {
+    let out = std::io::BufWriter::with_capacity(PIECE_BYTES, out);
+    let out = if recipients.is_empty() {
         let mut zstd = zstd::Encoder::new(out, LEVEL)?;
         pump(&mut zstd)?;
         zstd.finish()?
@@ -142,10 +180,42 @@ fn write_file(file: PartFile, recipients: &[age::x25519::Recipient], mut parts: 
         pump(&mut zstd)?;
         zstd.finish()?.finish()?
     };
-    out.flush()?;
-    drop(out);
-    // A copy that lacks its end is worth nothing, and would be found when it is needed.
-    if is_whole { file.keep() } else { Ok(()) }
+    Ok((out.into_inner().map_err(std::io::IntoInnerError::into_error)?, is_whole))
+}
+
+/// Hands what is written on, piece by piece.
+struct Pieces {
+    out: mpsc::Sender<Bytes>,
+    piece: Vec<u8>,
+}
+
+impl Pieces {
+    fn finish(mut self) -> Result<()> {
+        self.send().context("handing the end of the copy on")
+    }
+
+    fn send(&mut self) -> std::io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let piece = Bytes::from(std::mem::take(&mut self.piece));
+        let closed = |_| std::io::Error::new(std::io::ErrorKind::BrokenPipe, "nobody takes the copy any more");
+        self.out.blocking_send(piece).map_err(closed)
+    }
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE_BYTES {
+            self.send()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A file under a passing name; removed unless it is kept.

@@ -26,6 +26,8 @@ const SUPERUSER: &str = "postgres";
 const OWNER: &str = "holdfast";
 /// The log-in of api and workers: the application's rights and no way to more.
 const APP_LOGIN: &str = "holdfast_app_login";
+/// Reads everything, for copies of the whole database, and changes nothing.
+const COPY_LOGIN: &str = "holdfast_copy_login";
 const DATABASE: &str = "holdfast";
 
 /// How long a starting or stopping server may take (recovery after a crash included).
@@ -113,23 +115,34 @@ impl PrivatePostgres {
         self.url(OWNER)
     }
 
-    /// `DATABASE_APP_URL` of this database; the log-in exists once [`PrivatePostgres::make_app_login`] was called.
+    /// `DATABASE_COPY_URL` of this database; the log-in exists once [`PrivatePostgres::make_logins`] was called.
+    pub fn copy_url(&self) -> String {
+        self.url(COPY_LOGIN)
+    }
+
+    /// `DATABASE_APP_URL` of this database; the log-in exists once [`PrivatePostgres::make_logins`] was called.
     pub fn app_url(&self) -> String {
         self.url(APP_LOGIN)
     }
 
-    /// Makes the log-in of api and workers. After the migrations, which make the role it gets its rights from.
+    /// Makes the log-ins of api and workers. After the migrations, which make the role they get their rights from.
     ///
     /// # Errors
     /// The server refused.
-    pub async fn make_app_login(&self) -> Result<()> {
+    pub async fn make_logins(&self) -> Result<()> {
         let mut connection = PgConnection::connect_with(&options(&self.socket_dir, SUPERUSER, DATABASE)).await?;
-        let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1)")
-            .bind(APP_LOGIN)
-            .fetch_one(&mut connection)
-            .await?;
-        if !exists {
-            connection.execute("CREATE ROLE holdfast_app_login LOGIN IN ROLE holdfast_app").await?;
+        for (login, create) in [
+            (APP_LOGIN, "CREATE ROLE holdfast_app_login LOGIN IN ROLE holdfast_app"),
+            // The teams' rows are hidden from everybody whom a policy does not name; a copy must have them all.
+            (COPY_LOGIN, "CREATE ROLE holdfast_copy_login LOGIN BYPASSRLS IN ROLE pg_read_all_data"),
+        ] {
+            let exists: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = $1)")
+                .bind(login)
+                .fetch_one(&mut connection)
+                .await?;
+            if !exists {
+                connection.execute(create).await?;
+            }
         }
         connection.close().await.context("closing the connection")
     }
@@ -214,7 +227,7 @@ impl PrivatePostgres {
     fn write_settings(&self, data: &Path) -> Result<()> {
         let mut ident = String::new();
         for system in std::iter::once(&self.users.own).chain(&self.users.server) {
-            for role in [SUPERUSER, OWNER, APP_LOGIN] {
+            for role in [SUPERUSER, OWNER, APP_LOGIN, COPY_LOGIN] {
                 ident.push_str(&format!("holdfast \"{}\" {role}\n", system.name));
             }
         }

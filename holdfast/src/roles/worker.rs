@@ -2,10 +2,13 @@
 
 use crate::cli::WorkerArgs;
 use crate::lifecycle::{Lifecycle, parent_from_env};
+use crate::own_copy::OwnDatabaseReader;
 use crate::{database, logging};
 use anyhow::{Context, Result};
 use holdfast_config::Config;
 use holdfast_vault::Kek;
+use holdfast_worker::own_database::OwnDatabase;
+use secrecy::ExposeSecret;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -18,8 +21,11 @@ pub async fn run(args: WorkerArgs, config: Config) -> Result<ExitCode> {
         let kek = Kek::load(file)?;
         let (app, owner) = (args.place.database_app_url.as_ref(), args.place.database_url.as_ref());
         let store = database::store(app, owner, config.database.max_connections).await?;
+        // The owner may read all of it too, where a worker was given that address.
+        let whole = args.database_copy_url.or(args.place.database_url).filter(|url| !url.expose_secret().is_empty());
+        let reader = whole.map(|url| Arc::new(OwnDatabaseReader::new(url, file.to_owned())) as Arc<dyn OwnDatabase>);
         let (soft, hard) = (lifecycle.soft.clone(), lifecycle.hard.clone());
-        holdfast_worker::run(Arc::new(config), store, kek, soft, hard).await
+        holdfast_worker::run(Arc::new(config), (store, reader), kek, soft, hard).await
     };
     lifecycle.run(work).await?;
     Ok(ExitCode::SUCCESS)

@@ -6,7 +6,9 @@ mod check_answer;
 mod check_backup_destination;
 mod check_remote_server;
 mod download;
+mod list_databases;
 mod list_files;
+mod own_backup;
 mod range;
 mod refusal;
 mod serve;
@@ -15,6 +17,7 @@ mod stored_body;
 pub use serve::serve;
 
 use crate::context::WorkerContext;
+use crate::database_login::Named;
 use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -43,6 +46,10 @@ async fn act(State(context): State<Arc<WorkerContext>>, headers: HeaderMap) -> R
         TicketAction::CheckBackupDestination { id } => {
             check_backup_destination::check_backup_destination(&context, &access, id).await
         }
+        TicketAction::ListDatabases { id, engine, host, port, username } => {
+            let named = Named { host, port, username };
+            list_databases::list_databases(&context, &access, id, (engine, named)).await
+        }
         TicketAction::ListFiles { id, stream, path, offset, limit } => {
             let page = list_files::Page { stream, path, offset, limit };
             list_files::list_files(&context, &access, id, &page).await
@@ -51,6 +58,8 @@ async fn act(State(context): State<Arc<WorkerContext>>, headers: HeaderMap) -> R
             let part = download::Wanted { stream, form, headers: &headers };
             download::download(&context, &access, id, &part).await
         }
+        TicketAction::DownloadOwnBackup { id, .. } => own_backup::download(&context, &access, id, &headers).await,
+        TicketAction::DeleteOwnBackup { id, .. } => own_backup::delete(&context, &access, id).await,
     };
     answer.unwrap_or_else(IntoResponse::into_response)
 }

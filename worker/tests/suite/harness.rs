@@ -253,6 +253,7 @@ impl World {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             faults,
+            own_database: None,
         }
     }
 

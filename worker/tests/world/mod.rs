@@ -104,6 +104,7 @@ impl World {
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             faults: FaultPoints::none(),
+            own_database: None,
         };
         let context = Arc::new(WorkerContext::new(parts).unwrap());
         Self { owner, context, team, root }

@@ -56,6 +56,11 @@ pub async fn download_backup(
     tx.commit().await?;
     let action = TicketAction::Download { id, stream, form };
     let answer = state.relay().open_part(state.store(), &auth.access, action, &headers).await?;
+    Ok(passed_on(answer))
+}
+
+/// A worker's bytes for the client, as an attachment.
+pub(in crate::routes) fn passed_on(answer: reqwest::Response) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = answer.status();
     for name in PASSED {
@@ -65,7 +70,7 @@ pub async fn download_backup(
     }
     harmless(response.headers_mut());
     *response.body_mut() = Body::from_stream(answer.bytes_stream());
-    Ok(response)
+    response
 }
 
 /// What keeps a browser from rendering it; an attachment even if the worker named none.

@@ -5,6 +5,7 @@ use crate::database::Database;
 use crate::supervisor::Service;
 use anyhow::{Context, Result};
 use holdfast_config::Config;
+use secrecy::ExposeSecret;
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
@@ -20,6 +21,8 @@ const PASSED_ON: &[&str] = &["PATH", "TZ", "LANG", "LC_ALL", "RUST_BACKTRACE"];
 const SETTING: &str = "HOLDFAST__";
 /// The one setting that the api must not have.
 const KEK_FILE: &str = "HOLDFAST__VAULT__KEK_FILE";
+/// The address that reads the whole database; the workers' alone.
+const COPY_URL: &str = "DATABASE_COPY_URL";
 /// Open requests of the api: a download goes on as long as its client reads, and is cut at the end of this.
 const API_DRAIN: Duration = Duration::from_secs(30);
 /// What a worker gets on top of its own limit to tell everybody that it stops.
@@ -57,6 +60,10 @@ pub fn api(shared: &Shared<'_>, listener: TcpListener) -> Result<Service> {
 pub fn worker(shared: &Shared<'_>, number: u16, kek_file: &Path) -> Result<Service> {
     let mut env = environment(shared)?;
     set(&mut env, KEK_FILE, kek_file);
+    match shared.database.copy_url() {
+        Some(url) => set(&mut env, COPY_URL, url.expose_secret()),
+        None => env.extend(std::env::var_os(COPY_URL).map(|url| (COPY_URL.into(), url))),
+    }
     for (key, value) in ALLOCATOR {
         set_default(&mut env, key, value);
     }
