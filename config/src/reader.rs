@@ -103,6 +103,12 @@ impl Shown for u32 {
     }
 }
 
+impl Shown for u64 {
+    fn shown(&self) -> String {
+        self.to_string()
+    }
+}
+
 impl Shown for std::time::Duration {
     fn shown(&self) -> String {
         self.as_secs_f64().to_string()

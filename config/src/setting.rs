@@ -71,17 +71,24 @@ impl Setting for bool {
     }
 }
 
-impl Setting for u32 {
-    fn allowed() -> String {
-        "a whole number".to_owned()
-    }
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
-    }
-    fn from_toml(value: &Value) -> Option<Self> {
-        value.as_integer().and_then(|number| number.try_into().ok())
-    }
+/// Whole numbers.
+macro_rules! number_settings {
+    ($($kind:ty),+) => {$(
+        impl Setting for $kind {
+            fn allowed() -> String {
+                "a whole number".to_owned()
+            }
+            fn from_text(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+            fn from_toml(value: &Value) -> Option<Self> {
+                value.as_integer().and_then(|number| number.try_into().ok())
+            }
+        }
+    )+};
 }
+
+number_settings!(u32, u64);
 
 /// Seconds, with decimals so that tests can run the same protocol faster.
 impl Setting for Duration {

@@ -15,6 +15,7 @@ pub struct Model {
     pub name: String,
     pub state: String,
     pub created_at: DateTimeUtc,
+    pub removing_until: Option<DateTimeUtc>,
 }
 
 /// No relations are declared: joins are written where they are used.

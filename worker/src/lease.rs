@@ -33,6 +33,8 @@ pub enum StopReason {
     Cancelled,
     /// This worker shuts down.
     ShuttingDown,
+    /// It took longer than it may.
+    TimedOut,
 }
 
 /// The keeper's handle.
@@ -58,6 +60,15 @@ struct Held {
     stop: CancellationToken,
     reason: OnceLock<StopReason>,
     times: Mutex<Times>,
+    deadline: OnceLock<Deadline>,
+}
+
+/// When work must be over, whatever it does.
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    /// What the user is told.
+    limit: Duration,
 }
 
 #[derive(Clone, Copy)]
@@ -107,6 +118,7 @@ impl Leases {
             stop: CancellationToken::new(),
             reason: OnceLock::new(),
             times: Mutex::new(Times { renewed: claimed, next_beat: claimed + self.shared.timing.heartbeat }),
+            deadline: OnceLock::new(),
         });
         lock(&self.shared.held).insert(claim, Arc::clone(&held));
         self.shared.wake.notify_one();
@@ -155,6 +167,13 @@ impl Lease {
         self.held.reason.get().copied()
     }
 
+    /// Stops the work once `left` of its `limit` has passed. The first call counts. The keeper's thread does it, so that
+    /// nothing that hangs here can outlive it.
+    pub fn end_within(&self, left: Duration, limit: Duration) {
+        let _first = self.held.deadline.set(Deadline { at: Instant::now() + left, limit });
+        self.shared.wake.notify_one();
+    }
+
     /// What the user is told when work stopped at `step`.
     #[must_use]
     pub fn failure(&self, step: Step) -> Failure {
@@ -163,6 +182,11 @@ impl Lease {
             Some(StopReason::ShuttingDown) => Failure::new(step, FailureCode::LeaseLost, "The worker shuts down."),
             Some(StopReason::DatabaseLost) => {
                 Failure::new(step, FailureCode::LeaseLost, "The worker could not reach the database.")
+            }
+            Some(StopReason::TimedOut) => {
+                let limit = self.held.deadline.get().map_or(0, |deadline| deadline.limit.as_secs());
+                let detail = format!("It took longer than the {limit} s that it may take.");
+                Failure::new(step, FailureCode::TimedOut, detail)
             }
             Some(StopReason::Fenced) | None => {
                 Failure::new(step, FailureCode::LeaseLost, "The worker was silent for too long.")
@@ -225,6 +249,10 @@ impl Keeper {
             }
         }
         for (claim, held) in &held {
+            if held.deadline.get().is_some_and(|deadline| deadline.at <= Instant::now()) && !held.stop.is_cancelled() {
+                tracing::warn!(?claim, "it took longer than it may: stopping the work");
+                held.stop(StopReason::TimedOut);
+            }
             let renewed = lock(&held.times).renewed;
             if renewed.elapsed() + limit >= self.shared.timing.lease && !held.stop.is_cancelled() {
                 tracing::warn!(?claim, "the database was unreachable for too long: giving the work up");

@@ -1,6 +1,7 @@
 //! A restore point.
 
 use super::time;
+use holdfast_domain::progress::Progress;
 use holdfast_store::repositories::backups::BackupParts;
 use holdfast_store::rows;
 use serde::Serialize;
@@ -31,11 +32,12 @@ pub struct BackupView {
     streams: Option<Vec<StreamView>>,
 }
 
+/// A backup at one destination.
 #[derive(Serialize, ToSchema)]
-struct CopyView {
+pub struct CopyView {
     id: i64,
     backup_destination_id: i64,
-    /// `committed`, `failed`, `recycled`, `deleted`.
+    /// `committed`, `failed`, `recycled`, `deleting`, `deleted`; `queued` and `running` while it is being made.
     state: String,
     verified: bool,
     /// 1: head, tail and random chunks authenticated; 2: read whole; 3: restored.
@@ -47,6 +49,23 @@ struct CopyView {
     error_code: Option<String>,
     #[schema(required)]
     error_message: Option<String>,
+    /// While it is being made later from another copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    making: Option<MakingView>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct MakingView {
+    /// Attempts so far.
+    attempts: i32,
+    /// Null while it waits.
+    #[schema(required)]
+    step: Option<String>,
+    /// When the next attempt may begin, or this one could have.
+    not_before: String,
+    copied_size: u64,
+    #[schema(required)]
+    total_size: Option<u64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -64,6 +83,7 @@ struct StreamView {
 impl From<rows::backup_copies::Model> for CopyView {
     fn from(row: rows::backup_copies::Model) -> Self {
         Self {
+            making: making(&row),
             id: row.id,
             backup_destination_id: row.backup_destination_id,
             verified: row.state == "committed" && row.verified_level.is_some(),
@@ -74,6 +94,20 @@ impl From<rows::backup_copies::Model> for CopyView {
             error_message: row.error_message,
         }
     }
+}
+
+fn making(row: &rows::backup_copies::Model) -> Option<MakingView> {
+    if !matches!(row.state.as_str(), "queued" | "running") {
+        return None;
+    }
+    let progress: Progress = serde_json::from_value(row.progress.clone()).unwrap_or_default();
+    Some(MakingView {
+        attempts: row.attempts,
+        step: row.step.clone(),
+        not_before: time::utc(row.not_before),
+        copied_size: progress.original_size,
+        total_size: progress.total_expected_size,
+    })
 }
 
 impl From<rows::backup_streams::Model> for StreamView {

@@ -20,6 +20,10 @@ pub struct WorkerConfig {
     pub reconcile_interval: Duration,
     /// How long running work may go on after the first Ctrl-C.
     pub drain_timeout: Duration,
+    /// How long a run may take, all its attempts together; a task may set less.
+    pub max_run: Duration,
+    /// A source that sends nothing for so long has stalled.
+    pub stall: Duration,
 }
 
 impl WorkerConfig {
@@ -39,6 +43,8 @@ impl WorkerConfig {
         let retry_delays = reader.required::<Vec<Duration>>("worker.retry_delays_secs");
         let reconcile_interval = reader.within("worker.reconcile_interval_secs", secs(0.1)..=secs(300.0));
         let drain_timeout = reader.within("worker.drain_timeout_secs", secs(0.0)..=secs(86_400.0));
+        let max_run = reader.within("worker.max_run_secs", secs(1.0)..=secs(2_592_000.0));
+        let stall = reader.within("worker.stall_secs", secs(1.0)..=secs(86_400.0));
         if let (Some(lease), Some(heartbeat)) = (lease, heartbeat)
             && heartbeat * 3 > lease
         {
@@ -60,6 +66,8 @@ impl WorkerConfig {
             retry_delays: retry_delays?,
             reconcile_interval: reconcile_interval?,
             drain_timeout: drain_timeout?,
+            max_run: max_run?,
+            stall: stall?,
         })
     }
 }

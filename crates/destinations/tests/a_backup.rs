@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use holdfast_destinations::{Destination, LocalDestination, LocalRoot};
-use holdfast_domain::FailureCode;
 use holdfast_domain::ids::BackupDestinationId;
 use holdfast_domain::manifest::ManifestObject;
+use holdfast_domain::{Failure, FailureCode};
 use holdfast_pipeline::{
     DecryptKey, EncodeOptions, Encoded, Encryption, StreamFormat, Target, TargetMeter, decode, encode, fan_out, verify,
 };
@@ -26,7 +26,7 @@ async fn targets(destinations: &[LocalDestination], name: &str) -> Vec<Target> {
     let mut targets = Vec::new();
     for destination in destinations {
         let sink = destination.put(name).await.expect("starts");
-        targets.push(Target { sink, meter: Arc::new(TargetMeter::default()) });
+        targets.push(Target { sink, next: None, meter: Arc::new(TargetMeter::default()) });
     }
     targets
 }
@@ -42,17 +42,23 @@ async fn back_up(destinations: &[LocalDestination], tar: &[u8]) -> (Encoded, Vec
         }
         encoder.input.finish().await.expect("is taken");
     };
-    let body = fan_out(encoder.body, targets(destinations, "backups/b.tar.zst.age").await, &cancel);
+    let body = fan_out(encoder.body, targets(destinations, "backups/b.tar.zst.age").await, u64::MAX, &cancel);
     let index = encoder.index.expect("a tar has one");
-    let index = fan_out(index, targets(destinations, "backups/b.index.zst.age").await, &cancel);
+    let index = fan_out(index, targets(destinations, "backups/b.index.zst.age").await, u64::MAX, &cancel);
     let ((), body, index) = tokio::join!(pump, body, index);
     let encoded = encoder.outcome.wait().await.expect("is made");
     let made = encoded.index.as_ref().expect("a tar has one").stored.clone();
-    let index = index.expect("is written").commit(&made).await;
-    let body = body.expect("is written").commit(&encoded.stored).await;
+    let index = index.expect("is written").commit(&[made]).await;
+    let body = body.expect("is written").commit(&encoded.objects).await;
     let both = body.into_iter().zip(index);
-    let objects = both.map(|(body, index)| [body.expect("is stored"), index.expect("is stored")]).collect();
+    let objects = both.map(|(body, index)| [only(body), only(index)]).collect();
     (encoded, objects)
+}
+
+fn only(objects: Result<Vec<ManifestObject>, Failure>) -> ManifestObject {
+    let mut objects = objects.expect("is stored");
+    assert_eq!(objects.len(), 1);
+    objects.remove(0)
 }
 
 #[tokio::test]

@@ -46,6 +46,12 @@ impl ObjectNames<'_> {
         format!("{}{position}.{format}.zst{age}", self.base())
     }
 
+    /// Object number `part` (the first is 0) of the stream whose first object is called `name`.
+    #[must_use]
+    pub fn part(name: &str, part: usize) -> String {
+        if part == 0 { name.to_owned() } else { format!("{name}.{part:03}") }
+    }
+
     /// The index beside a stream.
     #[must_use]
     pub fn index(&self, stream: Option<usize>, is_encrypted: bool) -> String {

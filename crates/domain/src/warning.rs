@@ -63,6 +63,13 @@ impl Warnings {
         }
     }
 
+    /// Adds those of `more` after the ones that are here.
+    pub fn append(&mut self, more: &Warnings) {
+        self.count += more.count;
+        let room = WARNINGS_KEPT.saturating_sub(self.kept.len());
+        self.kept.extend(more.kept.iter().take(room).cloned());
+    }
+
     /// Whether there was none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

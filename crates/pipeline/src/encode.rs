@@ -42,10 +42,12 @@ pub struct EncodeOptions {
     pub with_index: bool,
     /// Threads that compress, at least one. Each takes up to 12 MiB with frames of 4 MiB.
     pub compress_threads: usize,
+    /// Stored bytes of an object; what is more goes on in a next one. Not of the index, which is one object.
+    pub object_limit_bytes: u64,
 }
 
 impl EncodeOptions {
-    /// zstd 3, frames of 4 MiB, an index for a tar, two compressing threads where the machine has two.
+    /// zstd 3, frames of 4 MiB, an index for a tar, two compressing threads where the machine has two, one object.
     #[must_use]
     pub fn new(format: StreamFormat, encryption: Encryption) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -56,6 +58,7 @@ impl EncodeOptions {
             frame_bytes: 4 << 20,
             with_index: format == StreamFormat::Tar,
             compress_threads: threads.min(2),
+            object_limit_bytes: u64::MAX,
         }
     }
 }
@@ -82,6 +85,8 @@ pub struct Encoded {
     pub compressed_bytes: u64,
     /// The stored bytes.
     pub stored: Digest,
+    /// The stored bytes, object by object.
+    pub objects: Vec<Digest>,
     /// The index beside it.
     pub index: Option<EncodedIndex>,
     /// Entries of a tar.
@@ -157,9 +162,9 @@ pub fn encode(options: EncodeOptions) -> Result<Encoder, Failure> {
     options.encryption.check()?;
     let (input, from_source) = mpsc::channel(INPUT_CHUNKS);
     let meter = Arc::new(Meter::default());
-    let (outlet, body) = Outlet::channel();
+    let (outlet, body) = Outlet::channel(options.object_limit_bytes);
     let (index_outlet, index) =
-        (options.with_index && options.format == StreamFormat::Tar).then(Outlet::channel).unzip();
+        (options.with_index && options.format == StreamFormat::Tar).then(|| Outlet::channel(u64::MAX)).unzip();
     let work = threads::Work { options, from_source, outlet, index_outlet, meter: meter.clone() };
     let outcome = EncodeOutcome(tokio::task::spawn_blocking(move || work.run()));
     Ok(Encoder { input: EncodeInput(input), body, index, outcome, meter })

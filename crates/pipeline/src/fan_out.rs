@@ -1,13 +1,17 @@
 //! The same bytes to several destinations, at the pace of the slowest.
 //!
 //! One that fails is aborted, remembered and left out; the others go on. Nothing is committed by the end of the bytes:
-//! that takes [`Written::commit`] with the digest that only a finished stream has.
+//! that takes [`Written::commit`] with the digests that only a finished stream has. A stream that is larger than one
+//! object may be goes on in a next one, at the same byte everywhere, so that one manifest fits every copy.
 
-use crate::sink::Sink;
+mod lane;
+
+use crate::sink::{NextObject, Sink};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use holdfast_domain::manifest::{Digest, ManifestObject};
 use holdfast_domain::{Failure, FailureCode, Step};
+use lane::Lane;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use tokio::sync::mpsc;
@@ -15,8 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 /// One destination of a stream.
 pub struct Target {
-    /// Where the bytes go.
+    /// Where the bytes go: the stream's first object.
     pub sink: Box<dyn Sink>,
+    /// Where they go on; none = the stream may be one object only.
+    pub next: Option<Box<dyn NextObject>>,
     /// How far it is.
     pub meter: Arc<TargetMeter>,
 }
@@ -81,15 +87,14 @@ impl TargetState {
 #[must_use = "uncommitted objects are residue: commit or abort"]
 pub struct Written {
     lanes: Vec<Lane>,
+    object_limit_bytes: u64,
+    /// Of the object that is being written.
+    object_bytes: u64,
     size_bytes: u64,
 }
 
-struct Lane {
-    sink: Result<Box<dyn Sink>, Failure>,
-    meter: Arc<TargetMeter>,
-}
-
-/// Writes `body` to every target until it ends, and until they hold it durably.
+/// Writes `body` to every target until it ends, and until they hold it durably. No object gets more than
+/// `object_limit_bytes`.
 ///
 /// # Errors
 /// `Cancelled`, or the first failure once every target has failed. Everything is aborted then, and the body dropped, so
@@ -97,49 +102,32 @@ struct Lane {
 pub async fn fan_out(
     mut body: mpsc::Receiver<Bytes>,
     targets: Vec<Target>,
+    object_limit_bytes: u64,
     cancel: &CancellationToken,
 ) -> Result<Written, Failure> {
-    let lanes = targets.into_iter().map(|t| Lane { sink: Ok(t.sink), meter: t.meter }).collect();
-    let mut written = Written { lanes, size_bytes: 0 };
-    let cancelled = || Failure::new(Step::Stream, FailureCode::Cancelled, "The run was cancelled.");
-    loop {
-        let received = tokio::select! {
-            biased;
-            () = cancel.cancelled() => Err(cancelled()),
-            bytes = body.recv() => Ok(bytes),
-        };
-        let ended = match received {
-            Ok(Some(bytes)) => tokio::select! {
-                biased;
-                () = cancel.cancelled() => Err(cancelled()),
-                () = written.write(&bytes) => written.any_left(),
-            },
-            Ok(None) => {
-                let settled = tokio::select! {
-                    biased;
-                    () = cancel.cancelled() => Err(cancelled()),
-                    () = written.settle() => written.any_left(),
-                };
-                match settled {
-                    Ok(()) => return Ok(written),
-                    Err(failure) => Err(failure),
-                }
-            }
-            Err(failure) => Err(failure),
-        };
-        if let Err(failure) = ended {
-            drop(body);
-            written.abort().await;
-            return Err(failure);
+    let lanes = targets.into_iter().map(Lane::of).collect();
+    let limit = object_limit_bytes.max(1);
+    let mut written = Written { lanes, object_limit_bytes: limit, object_bytes: 0, size_bytes: 0 };
+    let ended = tokio::select! {
+        biased;
+        () = cancel.cancelled() => {
+            Err(Failure::new(Step::Stream, FailureCode::Cancelled, "The run was cancelled."))
         }
+        ended = written.take(&mut body) => ended,
+    };
+    if let Err(failure) = ended {
+        drop(body);
+        written.abort().await;
+        return Err(failure);
     }
+    Ok(written)
 }
 
 impl Written {
     /// Why each target failed, in the order given; none for those that hold the bytes.
     #[must_use]
     pub fn failures(&self) -> Vec<Option<Failure>> {
-        self.lanes.iter().map(|lane| lane.sink.as_ref().err().cloned()).collect()
+        self.lanes.iter().map(|lane| lane.failure().cloned()).collect()
     }
 
     /// Aborts one target that failed elsewhere (its index did, for example).
@@ -149,9 +137,10 @@ impl Written {
         }
     }
 
-    /// Makes the object visible everywhere, if it is the one that `made` describes. In the order of the targets.
-    pub async fn commit(self, made: &Digest) -> Vec<Result<ManifestObject, Failure>> {
-        let is_whole = self.size_bytes == made.size_bytes;
+    /// Makes the objects visible everywhere, if they are the ones that `made` describes, in order. In the order of the
+    /// targets. Of a target that fails some may have got their names: who recorded them removes them.
+    pub async fn commit(self, made: &[Digest]) -> Vec<Result<Vec<ManifestObject>, Failure>> {
+        let is_whole = self.size_bytes == made.iter().map(|digest| digest.size_bytes).sum::<u64>();
         join_all(self.lanes.into_iter().map(|lane| lane.commit(is_whole, made))).await
     }
 
@@ -160,72 +149,34 @@ impl Written {
         join_all(self.lanes.into_iter().map(Lane::abort)).await;
     }
 
-    async fn write(&mut self, bytes: &Bytes) {
-        self.size_bytes += bytes.len() as u64;
-        join_all(self.lanes.iter_mut().map(|lane| lane.write(bytes.clone()))).await;
+    async fn take(&mut self, body: &mut mpsc::Receiver<Bytes>) -> Result<(), Failure> {
+        while let Some(bytes) = body.recv().await {
+            self.write(bytes).await;
+            self.any_left()?;
+        }
+        join_all(self.lanes.iter_mut().map(Lane::settle)).await;
+        self.any_left()
     }
 
-    async fn settle(&mut self) {
-        join_all(self.lanes.iter_mut().map(Lane::settle)).await;
+    async fn write(&mut self, mut bytes: Bytes) {
+        while !bytes.is_empty() {
+            if self.object_bytes == self.object_limit_bytes {
+                join_all(self.lanes.iter_mut().map(Lane::next_object)).await;
+                self.object_bytes = 0;
+            }
+            let room = usize::try_from(self.object_limit_bytes - self.object_bytes).unwrap_or(usize::MAX);
+            let piece = bytes.split_to(room.min(bytes.len()));
+            self.object_bytes += piece.len() as u64;
+            self.size_bytes += piece.len() as u64;
+            join_all(self.lanes.iter_mut().map(|lane| lane.write(piece.clone()))).await;
+        }
     }
 
     fn any_left(&self) -> Result<(), Failure> {
-        if self.lanes.iter().any(|lane| lane.sink.is_ok()) {
+        if self.lanes.iter().any(|lane| lane.failure().is_none()) {
             return Ok(());
         }
         let none = || Failure::new(Step::Stream, FailureCode::InvalidConfig, "There is no destination.");
-        Err(self.lanes.iter().find_map(|lane| lane.sink.as_ref().err().cloned()).unwrap_or_else(none))
-    }
-}
-
-impl Lane {
-    async fn write(&mut self, bytes: Bytes) {
-        let Ok(sink) = &mut self.sink else { return };
-        let len = bytes.len() as u64;
-        match sink.write(bytes).await {
-            Ok(()) => {
-                self.meter.stored.fetch_add(len, Ordering::Relaxed);
-            }
-            Err(failure) => self.fail(failure).await,
-        }
-    }
-
-    async fn settle(&mut self) {
-        let Ok(sink) = &mut self.sink else { return };
-        if let Err(failure) = sink.settle().await {
-            self.fail(failure).await;
-        }
-    }
-
-    async fn fail(&mut self, why: Failure) {
-        self.meter.set(TargetState::Failed);
-        if let Ok(sink) = std::mem::replace(&mut self.sink, Err(why)) {
-            sink.abort().await;
-        }
-    }
-
-    async fn commit(mut self, is_whole: bool, made: &Digest) -> Result<ManifestObject, Failure> {
-        if !is_whole {
-            let detail = "The destination was given another number of bytes than were made.";
-            self.fail(Failure::new(Step::FinishDestination, FailureCode::VerifyFailed, detail)).await;
-        }
-        let sink = self.sink?;
-        self.meter.set(TargetState::Verifying);
-        let committed = sink.commit().await.and_then(|object| {
-            if object.digest == *made {
-                return Ok(object);
-            }
-            let detail = format!("The destination holds other bytes under {:?} than were made.", object.name);
-            Err(Failure::new(Step::FinishDestination, FailureCode::VerifyFailed, detail))
-        });
-        self.meter.set(if committed.is_ok() { TargetState::Committed } else { TargetState::Failed });
-        committed
-    }
-
-    async fn abort(mut self) {
-        let why = Failure::new(Step::Stream, FailureCode::Cancelled, "Aborted.");
-        if self.sink.is_ok() {
-            self.fail(why).await;
-        }
+        Err(self.lanes.iter().find_map(Lane::failure).cloned().unwrap_or_else(none))
     }
 }

@@ -33,4 +33,4 @@ pub use fan_out::{Target, TargetMeter, TargetState, Written, fan_out};
 pub use key::{DecryptKey, Encryption, FileKey};
 pub use meter::Meter;
 pub use reader::ObjectReader;
-pub use sink::Sink;
+pub use sink::{NextObject, Sink};

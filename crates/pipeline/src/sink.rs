@@ -35,3 +35,13 @@ pub trait Sink: Send {
     /// Removes what was written so far.
     async fn abort(self: Box<Self>);
 }
+
+/// Where a stream goes on at one destination when an object is full.
+#[async_trait]
+pub trait NextObject: Send + Sync {
+    /// Opens the stream's object number `part`; the first one is 0.
+    ///
+    /// # Errors
+    /// The destination failed.
+    async fn open(&self, part: usize) -> Result<Box<dyn Sink>, Failure>;
+}

@@ -159,7 +159,7 @@ fn statement<const N: usize>(sql: &'static str, values: [Value; N]) -> Statement
     Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
 }
 
-fn verdict(row: &QueryResult) -> Result<Verdict, StoreError> {
+pub(crate) fn verdict(row: &QueryResult) -> Result<Verdict, StoreError> {
     let text: String = row.try_get("", "verdict")?;
     match text.as_str() {
         "nudge" => Ok(Verdict::Nudge),

@@ -1,7 +1,8 @@
 //! One attempt of one backup run, from claim to end. The order of the steps is the protocol:
 //!
 //! ```text
-//! claim → prepare → connect → stream → finish source → finish destinations → verify → manifest → one transaction
+//! claim → prepare → connect → for each stream: stream → finish source → finish destinations
+//!       → verify → manifest → one transaction
 //! ```
 //!
 //! Nothing is visible before the transaction; whatever an attempt makes is recorded before it is made; a run is a
@@ -10,15 +11,21 @@
 mod attempt;
 mod commit;
 mod conclude;
+mod copies;
+mod destinations;
 mod journal;
+mod lanes;
 mod objects;
 mod prepare;
+mod source;
 mod stream;
+mod streams;
 mod verify;
 
 use crate::context::WorkerContext;
 use crate::faults::FaultPoint;
 use attempt::Attempt;
+use copies::Copies;
 use futures_util::FutureExt;
 use holdfast_domain::ids::BackupRunId;
 use holdfast_domain::{Failure, FailureCode, Step};
@@ -47,7 +54,7 @@ pub async fn execute_run(context: Arc<WorkerContext>, id: BackupRunId) {
     let claim = Claim { team_id: claimed.team_id, leased: Leased::Run(id), epoch: claimed.epoch };
     let lease = context.leases.hold(claim, claimed_at);
     tracing::info!(run = %id, epoch = claimed.epoch, attempt = claimed.attempt, "run claimed");
-    let attempt = Attempt::new(context, lease, id, claimed);
+    let attempt = Arc::new(Attempt::new(context, lease, id, claimed));
     let done = CancellationToken::new();
     let work = async {
         let outcome = AssertUnwindSafe(steps(&attempt)).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
@@ -59,22 +66,21 @@ pub async fn execute_run(context: Arc<WorkerContext>, id: BackupRunId) {
 }
 
 /// The steps in order. `Ok` means that the transaction is done.
-async fn steps(attempt: &Attempt) -> Result<(), Failure> {
+async fn steps(attempt: &Arc<Attempt>) -> Result<(), Failure> {
     attempt.reach(FaultPoint::Claimed).await;
     if attempt.number > 1 {
         attempt.say(format!("Attempt {}.", attempt.number));
     }
     objects::remove_older(attempt).await;
     let prepared = prepare::prepare(attempt).await?;
-    let session = prepare::connect(attempt, &prepared).await?;
+    let mut plan = source::plan(attempt, &prepared).await?;
     attempt.reach(FaultPoint::Connected).await;
-    let streamed = stream::stream(attempt, &prepared, session).await?;
-    attempt.reach(FaultPoint::SourceEnded).await;
-    let stored = stream::store(attempt, &prepared, streamed).await?;
+    let mut copies = Copies::of(&prepared);
+    let streams = streams::all(attempt, &prepared, &mut plan, &mut copies).await?;
     attempt.reach(FaultPoint::Stored).await;
-    let verified = verify::verify(attempt, &prepared, stored).await?;
+    let warnings = verify::verify(attempt, &prepared, (&plan, &streams), &mut copies).await?;
     attempt.reach(FaultPoint::Verified).await;
-    commit::commit(attempt, &prepared, verified).await?;
+    commit::commit(attempt, &prepared, (plan, streams, warnings), copies).await?;
     attempt.reach(FaultPoint::Committed).await;
     Ok(())
 }

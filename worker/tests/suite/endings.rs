@@ -1,6 +1,6 @@
 //! Runs that end without a backup: what they say, and that they leave nothing.
 
-use crate::harness::World;
+use crate::harness::{SmallDisk, World};
 use holdfast_domain::ids::BackupRunId;
 use holdfast_worker::faults::{FaultPoint, FaultPoints};
 use serde_json::json;
@@ -167,31 +167,13 @@ async fn a_full_destination_fails_the_run_and_keeps_what_was_there() {
     let disk = SmallDisk::mount(world.root.path(), "5m");
     let worker = world.worker(FaultPoints::none()).await;
     assert_eq!(world.until_over(world.queue_run().await).await.status, "succeeded");
-    let run = world.queue_run().await;
+    // A task without a backup before it: how much it needs is found out by writing.
+    let task = world.add_task(json!({"kind": "files", "paths": [world.tree]})).await;
+    let run = world.queue_run_of(task).await;
     let row = world.until_over(run).await;
     assert_eq!((row.status.as_str(), row.error_code.as_deref()), ("failed", Some("destination_full")), "{row:#?}");
     assert_eq!((row.attempts, world.backups().await), (3, 1));
     worker.stop().await;
     world.assert_no_residue().await;
     drop(disk);
-}
-
-/// A file system of a few MiB over a folder, gone when dropped.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    fn mount(folder: &std::path::Path, size: &str) -> Self {
-        let options = format!("size={size}");
-        let mounted =
-            std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).status();
-        assert!(mounted.unwrap().success(), "mounting needs root");
-        Self(folder.to_owned())
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let unmounted = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
-        assert!(unmounted.unwrap().success());
-    }
 }

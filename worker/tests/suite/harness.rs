@@ -261,6 +261,12 @@ impl World {
         Arc::new(WorkerContext::new(WorkerParts { local_root: None, ..self.parts(faults, &[]) }).unwrap())
     }
 
+    /// A worker whose local root is another folder.
+    pub fn context_at(&self, root: &Path) -> Arc<WorkerContext> {
+        let local_root = Some(LocalRoot::open(root, Uuid::new_v4()).unwrap());
+        Arc::new(WorkerContext::new(WorkerParts { local_root, ..self.parts(FaultPoints::none(), &[]) }).unwrap())
+    }
+
     /// A whole worker: queue, loops, data plane.
     pub async fn worker(&self, faults: FaultPoints) -> Worker {
         Worker::start(self.context(faults)).await
@@ -395,4 +401,24 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
         if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
     }
     files
+}
+
+/// A file system of a few MiB over a folder, gone when dropped.
+pub struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    pub fn mount(folder: &Path, size: &str) -> Self {
+        let options = format!("size={size}");
+        let mounted =
+            std::process::Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder).status();
+        assert!(mounted.unwrap().success(), "mounting needs root");
+        Self(folder.to_owned())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let unmounted = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+        assert!(unmounted.unwrap().success());
+    }
 }

@@ -7,7 +7,7 @@ use crate::frames::{FrameCompressor, MAX_FRAME_BYTES, SeekTable};
 use crate::index::writer::IndexWriter;
 use crate::key::Sealed;
 use crate::meter::Meter;
-use crate::outlet::Outlet;
+use crate::outlet::{Outcome, Outlet};
 use crate::reader::carried;
 use crate::tap::{Tap, TapReport};
 use holdfast_domain::manifest::Digest;
@@ -55,6 +55,7 @@ struct Front {
 /// What the back made.
 pub(crate) struct Back {
     pub(crate) stored: Digest,
+    pub(crate) objects: Vec<Digest>,
     pub(crate) compressed_bytes: u64,
     pub(crate) seek_table: Digest,
 }
@@ -92,6 +93,7 @@ impl Work {
             original: front.original,
             compressed_bytes: back.compressed_bytes,
             stored: back.stored,
+            objects: back.objects,
             index,
             nfiles: front.tap.nfiles,
             unindexed: front.tap.unindexed,
@@ -271,9 +273,9 @@ fn seal(lanes: Vec<Lane>, mut sealed: Sealed<Outlet>, meter: &Meter) -> Result<B
     sealed.write_all(&table).map_err(not_taken)?;
     compressed_bytes += table.len() as u64;
     meter.add_compressed(table.len());
-    let stored = sealed.finish().and_then(Outlet::finish).map_err(not_taken)?;
-    meter.set_stored_at_least(stored.size_bytes);
-    Ok(Back { stored, compressed_bytes, seek_table: crate::digest::digest_of(&table) })
+    let Outcome { whole, objects } = sealed.finish().and_then(Outlet::finish).map_err(not_taken)?;
+    meter.set_stored_at_least(whole.size_bytes);
+    Ok(Back { stored: whole, objects, compressed_bytes, seek_table: crate::digest::digest_of(&table) })
 }
 
 fn not_taken(error: std::io::Error) -> Halt {

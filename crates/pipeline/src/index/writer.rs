@@ -54,7 +54,7 @@ impl IndexWriter {
         self.end_frame().map_err(failed)?;
         let table = self.table.to_bytes().map_err(failed)?;
         self.sealed.write_all(&table).map_err(failed)?;
-        let stored = self.sealed.finish().and_then(Outlet::finish).map_err(failed)?;
+        let stored = self.sealed.finish().and_then(Outlet::finish).map_err(failed)?.whole;
         Ok(EncodedIndex { stored, key: self.key })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{StoreError, TeamTx, rows};
 use holdfast_domain::ids::{BackupDestinationId, BackupRunId, BackupTaskId, RemoteServerId};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement};
 
 /// How many earlier backups of the task tell what size is usual.
 const SIZES_KEPT: u64 = 5;
@@ -20,6 +20,10 @@ pub struct RunInputs {
     pub server: rows::remote_servers::Model,
     /// Where it goes, in the task's order; deleted ones are among them.
     pub destinations: Vec<rows::backup_destinations::Model>,
+    /// Seconds since its first attempt began, by the database's clock.
+    pub elapsed_secs: f64,
+    /// Stored bytes of the task's latest backup.
+    pub last_stored_size: Option<i64>,
     /// Plain sizes of the task's latest backups, the newest first.
     pub usual_sizes: Vec<i64>,
 }
@@ -49,7 +53,33 @@ impl TeamTx {
         }
         let team = self.sealed().team().await?;
         let usual_sizes = self.usual_sizes(task_id).await?;
-        Ok(RunInputs { run, team, task, server, destinations, usual_sizes })
+        let last_stored_size = self.last_stored_size(task_id).await?;
+        let elapsed_secs = self.elapsed_secs(id).await?;
+        Ok(RunInputs { run, team, task, server, destinations, elapsed_secs, last_stored_size, usual_sizes })
+    }
+
+    async fn elapsed_secs(&self, id: BackupRunId) -> Result<f64, StoreError> {
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT extract(epoch FROM now() - started_at)::float8 AS secs FROM backup_runs WHERE id = $1",
+            [id.0.into()],
+        );
+        let row = self.conn().query_one_raw(statement).await?;
+        let secs: Option<f64> = row.map(|row| row.try_get("", "secs")).transpose()?.flatten();
+        Ok(secs.unwrap_or(0.0))
+    }
+
+    async fn last_stored_size(&self, task: BackupTaskId) -> Result<Option<i64>, StoreError> {
+        use rows::backups::{Column, Entity};
+        let size = Entity::find()
+            .select_only()
+            .column(Column::StoredSize)
+            .filter(Column::BackupTaskId.eq(task.0))
+            .order_by_desc(Column::Id)
+            .into_tuple()
+            .one(self.conn())
+            .await?;
+        Ok(size)
     }
 
     async fn destinations_of(&self, task: BackupTaskId) -> Result<Vec<i64>, StoreError> {

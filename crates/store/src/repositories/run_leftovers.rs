@@ -22,6 +22,16 @@ impl TeamTx {
         Ok(rows::backup_run_objects::Model::find_by_statement(statement).all(self.conn()).await?)
     }
 
+    /// Takes a recorded object for `secs`, to remove it. `false`: it is gone, or somebody else is removing it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn take_leftover(&self, object_id: i64, secs: f64) -> Result<bool, StoreError> {
+        let sql = "UPDATE backup_run_objects SET removing_until = now() + make_interval(secs => $2)
+                   WHERE id = $1 AND state = 'writing' AND (removing_until IS NULL OR removing_until < now())";
+        Ok(self.change(sql, [object_id.into(), secs.into()]).await? == 1)
+    }
+
     /// Notes that a recorded object is gone from its destination.
     ///
     /// # Errors

@@ -73,14 +73,14 @@ impl Sealed<'_> {
         Ok(rows::backup_destinations::Entity::find_by_id(id.0).one(self.tx.conn()).await?)
     }
 
-    /// Notes in which store a local destination lives, once: the first worker that writes there decides.
+    /// Notes in which store a local destination lives, once: the first worker that writes there decides. Whether it is
+    /// this store.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn bind_store(&self, id: BackupDestinationId, store_id: &str) -> Result<(), StoreError> {
-        let sql = "UPDATE backup_destinations SET store_id = $2 WHERE id = $1 AND store_id IS NULL";
-        self.tx.change(sql, [id.0.into(), store_id.into()]).await?;
-        Ok(())
+    pub async fn bind_store(&self, id: BackupDestinationId, store_id: &str) -> Result<bool, StoreError> {
+        let sql = "UPDATE backup_destinations SET store_id = $2 WHERE id = $1 AND (store_id IS NULL OR store_id = $2)";
+        Ok(self.tx.change(sql, [id.0.into(), store_id.into()]).await? == 1)
     }
 
     /// The team's own row.

@@ -29,6 +29,8 @@ pub(super) struct Attempt {
     /// From 1.
     pub(super) number: i32,
     pub(super) journal: Journal,
+    /// Cancelled once it is known that another worker is the right one for this run.
+    pub(super) is_for_another: CancellationToken,
     noted: Mutex<Vec<Noted>>,
     program_is_gone: Mutex<Option<bool>>,
 }
@@ -43,6 +45,7 @@ impl Attempt {
             epoch: claimed.epoch,
             number: claimed.attempt,
             journal: Journal::default(),
+            is_for_another: CancellationToken::new(),
             noted: Mutex::default(),
             // None was started; but what an earlier attempt started may still run behind a link that broke.
             program_is_gone: Mutex::new((claimed.attempt == 1).then_some(true)),
@@ -52,6 +55,11 @@ impl Attempt {
     /// Adds a sentence to the run's log.
     pub(super) fn say(&self, line: impl Into<String>) {
         self.journal.say(line.into());
+    }
+
+    /// A source that sends nothing for so long has stalled.
+    pub(super) fn stall(&self) -> Duration {
+        self.context.config.worker.stall
     }
 
     pub(super) async fn reach(&self, point: FaultPoint) {

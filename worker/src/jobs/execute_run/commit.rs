@@ -2,16 +2,18 @@
 //! commit the outcome is read, never assumed; until it is known nothing is removed.
 
 use super::attempt::Attempt;
+use super::copies::Copies;
 use super::objects;
 use super::prepare::Prepared;
-use super::stream::{CopyObjects, any_copy};
-use super::verify::Verified;
+use super::source::Plan;
+use super::streams::Stored;
 use crate::faults::FaultPoint;
 use crate::secrets;
 use bytes::Bytes;
-use holdfast_domain::ids::BackupDestinationId;
+use futures_util::future::join_all;
 use holdfast_domain::manifest::{MANIFEST_VERSION, Manifest, ManifestObject, ManifestStream};
 use holdfast_domain::run::RunStatus;
+use holdfast_domain::warning::Warnings;
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_pipeline::digest::digest_of;
 use holdfast_store::StoreError;
@@ -24,23 +26,50 @@ const LEVEL: i16 = 1;
 const DATABASE_PAUSE: Duration = Duration::from_millis(250);
 
 /// Writes the manifests and ends the run well.
-pub(super) async fn commit(attempt: &Attempt, prepared: &Prepared, verified: Verified) -> Result<(), Failure> {
+pub(super) async fn commit(
+    attempt: &Attempt,
+    prepared: &Prepared,
+    (plan, streams, warnings): (Plan, Vec<Stored>, Warnings),
+    mut copies: Copies,
+) -> Result<(), Failure> {
     attempt.enter(RunStatus::Verifying, Step::Commit).await?;
-    let Verified { facts, warnings, copies } = verified;
-    let objects = copies.iter().find_map(|copy| copy.as_ref().ok()).cloned();
-    let objects = objects.ok_or_else(|| internal("No copy is left."))?;
-    let stream = ManifestStream {
-        name: "tree".to_owned(),
-        format: "tar".to_owned(),
-        exit_status: facts.report.exit_status,
-        original: facts.original,
-        stored: facts.stored,
-        nfiles: facts.nfiles,
-        objects: vec![objects.body],
-        index: objects.index,
-        database: None,
+    let transfer: Duration = streams.iter().map(|stored| stored.transfer).sum();
+    let manifest = manifest(attempt, prepared, (plan, streams, warnings))?;
+    let objects = write_manifests(attempt, prepared, &manifest, &mut copies).await?;
+    attempt.reach(FaultPoint::ManifestWritten).await;
+    // The last look at a cancellation: what comes after it has one result, and that is the transaction's.
+    if attempt.lease.stopped().is_cancelled() {
+        return Err(attempt.lease.failure(Step::Commit));
+    }
+    let transfer_ms = i64::try_from(transfer.as_millis()).unwrap_or(i64::MAX);
+    record(attempt, &manifest, (new_copies(prepared, &copies, objects), transfer_ms)).await
+}
+
+fn manifest(
+    attempt: &Attempt,
+    prepared: &Prepared,
+    (plan, streams, warnings): (Plan, Vec<Stored>, Warnings),
+) -> Result<Manifest, Failure> {
+    let (Some(first), Some(last)) = (streams.first(), streams.last()) else {
+        return Err(internal("There is no stream."));
     };
-    let manifest = Manifest {
+    let (started_at, finished_at) = (first.started_at, last.finished_at);
+    let mut tools = plan.tools;
+    for stored in &streams {
+        tools.extend(stored.report.tools.clone());
+    }
+    let streams = plan.streams.into_iter().zip(streams).map(|(planned, stored)| ManifestStream {
+        name: planned.name,
+        format: planned.format.to_owned(),
+        exit_status: stored.report.exit_status,
+        original: stored.original,
+        stored: stored.stored,
+        nfiles: stored.nfiles,
+        objects: stored.objects,
+        index: stored.index,
+        database: planned.database,
+    });
+    Ok(Manifest {
         version: MANIFEST_VERSION,
         team_uuid: prepared.inputs.team.uuid,
         backup_task_id: prepared.inputs.task.id,
@@ -48,61 +77,74 @@ pub(super) async fn commit(attempt: &Attempt, prepared: &Prepared, verified: Ver
         backup_run_id: attempt.run_id.0,
         run_ulid: prepared.inputs.run.ulid.clone(),
         epoch: attempt.epoch,
-        started_at: facts.started_at,
-        finished_at: facts.finished_at,
+        started_at,
+        finished_at,
         origin: prepared.origin(),
         source: prepared.source.clone(),
         encryption: prepared.mode,
         recipients: prepared.recipients(),
-        tools: facts.report.tools,
-        streams: vec![stream],
+        tools,
+        streams: streams.collect(),
         warnings,
         holdfast: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    let manifests = write_manifests(attempt, prepared, &manifest, copies).await?;
-    attempt.reach(FaultPoint::ManifestWritten).await;
-    // The last look at a cancellation: what comes after it has one result, and that is the transaction's.
-    if attempt.lease.stopped().is_cancelled() {
-        return Err(attempt.lease.failure(Step::Commit));
-    }
-    let transfer_ms = i64::try_from(facts.transfer.as_millis()).unwrap_or(i64::MAX);
-    record(attempt, prepared, &manifest, (manifests, transfer_ms)).await
+    })
 }
 
+/// At every destination that is in, all at once; none for one that is out.
 async fn write_manifests(
     attempt: &Attempt,
     prepared: &Prepared,
     manifest: &Manifest,
-    copies: Vec<Result<CopyObjects, Failure>>,
-) -> Result<Vec<Result<ManifestObject, Failure>>, Failure> {
-    let bytes = sign(attempt, manifest).await?;
-    let name = prepared.names(attempt.epoch).manifest();
-    let mut written = Vec::with_capacity(copies.len());
-    for (copy, place) in copies.into_iter().zip(&prepared.places) {
-        let object = match (copy, &place.destination) {
-            (Ok(_), Ok(destination)) => {
-                let put = async {
-                    let mut sink = objects::create(attempt, place, destination, &name).await?;
-                    if let Err(failure) = sink.write(bytes.clone()).await {
-                        sink.abort().await;
-                        return Err(failure);
-                    }
-                    let object = sink.commit().await?;
-                    let same = object.digest == digest_of(&bytes);
-                    if same { Ok(object) } else { Err(changed(&name)) }
-                };
-                attempt.lease.guard(Step::Commit, put).await
+    copies: &mut Copies,
+) -> Result<Vec<Option<ManifestObject>>, Failure> {
+    let bytes = &sign(attempt, manifest).await?;
+    let name = &prepared.names(attempt.epoch).manifest();
+    let puts = prepared.places.iter().enumerate().map(|(at, place)| {
+        let is_in = copies.is_in(at);
+        async move {
+            let Ok(destination) = &place.destination else { return Ok(None) };
+            if !is_in {
+                return Ok(None);
             }
-            (Err(failure), _) => Err(failure),
-            (Ok(_), Err(failure)) => Err(failure.clone()),
-        };
-        written.push(object);
+            let put = async {
+                let mut sink = objects::create(attempt, place.row.id, destination, name).await?;
+                if let Err(failure) = sink.write(bytes.clone()).await {
+                    sink.abort().await;
+                    return Err(failure);
+                }
+                let object = sink.commit().await?;
+                let same = object.digest == digest_of(bytes);
+                if same { Ok(Some(object)) } else { Err(changed(name)) }
+            };
+            attempt.lease.guard(Step::Commit, put).await
+        }
+    });
+    let mut written = Vec::with_capacity(prepared.places.len());
+    for (at, object) in join_all(puts).await.into_iter().enumerate() {
+        if let Err(failure) = &object {
+            copies.fail(attempt, prepared, at, failure.clone());
+        }
+        written.push(object.ok().flatten());
     }
     if attempt.lease.stopped().is_cancelled() {
         return Err(attempt.lease.failure(Step::Commit));
     }
-    any_copy(&written)?;
+    copies.any()?;
     Ok(written)
+}
+
+fn new_copies(prepared: &Prepared, copies: &Copies, objects: Vec<Option<ManifestObject>>) -> Vec<NewCopy> {
+    let unwritten = || internal("No manifest was written.");
+    let each = copies.failures().zip(objects).zip(&prepared.places);
+    each.map(|((failure, object), place)| NewCopy {
+        destination_id: place.row.id,
+        manifest_object: match failure {
+            Some(failure) => Err(failure.clone()),
+            None => object.ok_or_else(unwritten),
+        },
+        verified_level: LEVEL,
+    })
+    .collect()
 }
 
 /// The key is opened for this one signature.
@@ -116,21 +158,15 @@ async fn sign(attempt: &Attempt, manifest: &Manifest) -> Result<Bytes, Failure> 
 
 async fn record(
     attempt: &Attempt,
-    prepared: &Prepared,
     manifest: &Manifest,
-    (manifests, transfer_ms): (Vec<Result<ManifestObject, Failure>>, i64),
+    (copies, transfer_ms): (Vec<NewCopy>, i64),
 ) -> Result<(), Failure> {
-    let all_good = manifests.iter().all(Result::is_ok);
+    let all_good = copies.iter().all(|copy| copy.manifest_object.is_ok());
     let status = match (all_good, manifest.warnings.is_empty()) {
         (false, _) => RunStatus::Partial,
         (true, false) => RunStatus::SucceededWithWarnings,
         (true, true) => RunStatus::Succeeded,
     };
-    for (failed, place) in manifests.iter().zip(&prepared.places) {
-        if let Err(failure) = failed {
-            attempt.say(format!("Nothing was stored at {:?}: {failure}", place.row.label));
-        }
-    }
     for warning in &manifest.warnings.kept {
         let path = warning.path.as_deref().map(|path| format!("{path}: ")).unwrap_or_default();
         attempt.say(format!("Warning: {path}{}", warning.message));
@@ -142,46 +178,18 @@ async fn record(
     });
     let mut progress = attempt.journal.progress();
     progress.current_file = None;
-    let copies = manifests
-        .into_iter()
-        .zip(&prepared.places)
-        .map(|(object, place)| NewCopy { destination_id: place.row.id, manifest_object: object, verified_level: LEVEL })
-        .collect();
     let success =
         RunSuccess { status, manifest, warnings: &manifest.warnings, progress: &progress, transfer_ms, copies };
     let lines = attempt.journal.take_lines();
-    let committed = commit_or_know(attempt, &success, &lines, newly_bound(attempt, prepared).as_ref()).await?;
-    if committed { Ok(()) } else { Err(attempt.lease.failure(Step::Commit)) }
-}
-
-/// Destinations that are from now on known to lie in this worker's store.
-struct NewlyBound {
-    store_id: String,
-    destinations: Vec<BackupDestinationId>,
-}
-
-fn newly_bound(attempt: &Attempt, prepared: &Prepared) -> Option<NewlyBound> {
-    let store_id = attempt.context.local_root.as_ref()?.store_id().to_string();
-    let mut destinations = Vec::new();
-    for place in &prepared.places {
-        if place.destination.is_ok() && place.row.store_id.is_none() {
-            destinations.push(BackupDestinationId(place.row.id));
-        }
-    }
-    Some(NewlyBound { store_id, destinations })
+    if commit_or_know(attempt, &success, &lines).await? { Ok(()) } else { Err(attempt.lease.failure(Step::Commit)) }
 }
 
 /// Tries until the transaction is done, or it is known that it was not and cannot be. A refusal is not believed before
 /// the row was read: it may be our own commit, whose answer was lost, that refuses the second try.
-async fn commit_or_know(
-    attempt: &Attempt,
-    success: &RunSuccess<'_>,
-    lines: &[String],
-    bound: Option<&NewlyBound>,
-) -> Result<bool, Failure> {
+async fn commit_or_know(attempt: &Attempt, success: &RunSuccess<'_>, lines: &[String]) -> Result<bool, Failure> {
     let begun = Instant::now();
     loop {
-        let tried = try_commit(attempt, success, lines, bound).await;
+        let tried = try_commit(attempt, success, lines).await;
         if let Ok(true) = tried {
             return Ok(true);
         }
@@ -203,21 +211,11 @@ async fn commit_or_know(
     }
 }
 
-async fn try_commit(
-    attempt: &Attempt,
-    success: &RunSuccess<'_>,
-    lines: &[String],
-    bound: Option<&NewlyBound>,
-) -> Result<bool, StoreError> {
+async fn try_commit(attempt: &Attempt, success: &RunSuccess<'_>, lines: &[String]) -> Result<bool, StoreError> {
     let tx = attempt.context.store.for_team(&attempt.access).await?;
     tx.append_run_lines(attempt.run_id, attempt.epoch, lines).await?;
     if !tx.run_execution(attempt.run_id, attempt.epoch).succeed(success).await? {
         return Ok(false);
-    }
-    if let Some(bound) = bound {
-        for id in &bound.destinations {
-            tx.sealed().bind_store(*id, &bound.store_id).await?;
-        }
     }
     tx.commit().await?;
     Ok(true)

@@ -58,7 +58,8 @@ async fn decide(attempt: &Attempt, failure: &Failure) -> End {
         Some(StopReason::Fenced | StopReason::DatabaseLost) => End::Nothing,
         Some(StopReason::Cancelled) => End::Final(RunStatus::Cancelled),
         Some(StopReason::ShuttingDown) => End::HandBack(0.0),
-        None if failure.code == FailureCode::StoreOffline && another_holds_it(attempt).await => {
+        Some(StopReason::TimedOut) => End::Final(RunStatus::Failed),
+        None if attempt.is_for_another.is_cancelled() => {
             // Handed back due at once, after a pause here: every worker is notified of it then. A later due time would be
             // found by polling, and whoever polls just after it (this one, again and again) would keep it from the holder.
             tokio::time::sleep(HAND_OVER_AFTER).await;
@@ -71,24 +72,12 @@ async fn decide(attempt: &Attempt, failure: &Failure) -> End {
     }
 }
 
-/// Whether a living worker holds one of the run's stores that this one does not.
-async fn another_holds_it(attempt: &Attempt) -> bool {
-    let asked = async {
-        let tx = attempt.context.store.for_team(&attempt.access).await?;
-        let rows = tx.run_inputs(attempt.run_id).await?.destinations;
-        tx.commit().await?;
-        let store_ids = rows.into_iter().filter_map(|row| row.store_id).collect();
-        attempt.context.store.is_held_elsewhere(store_ids, &attempt.context.name).await
-    };
-    asked.await.unwrap_or(false)
-}
-
 async fn write(attempt: &Attempt, failure: &Failure, end: End) -> bool {
     attempt.say(match end {
         End::Final(RunStatus::Cancelled) => "Cancelled. Nothing of this run is stored.".to_owned(),
         End::Final(_) => failure.to_string(),
         End::Retry(secs) => format!("{failure} The next attempt follows in {secs:.0} s."),
-        End::HandBack(_) if failure.code == FailureCode::StoreOffline => {
+        End::HandBack(_) if attempt.is_for_another.is_cancelled() => {
             "Another worker holds the destination's store; it takes over.".to_owned()
         }
         End::HandBack(_) | End::Nothing => "The worker shuts down; another one takes over.".to_owned(),

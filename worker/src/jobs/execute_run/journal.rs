@@ -2,8 +2,9 @@
 //! never touches the run.
 
 use super::attempt::Attempt;
+use holdfast_domain::failure::printable;
 use holdfast_domain::progress::{DestinationProgress, Progress};
-use holdfast_pipeline::{Meter, TargetMeter};
+use holdfast_pipeline::{Meter, TargetMeter, TargetState};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,18 +18,33 @@ const SPEED_OVER: Duration = Duration::from_secs(5);
 /// Lines waiting while the database is away; more are dropped.
 const LINES_WAITING: usize = 500;
 
+/// Longest name shown of the stream being read.
+const NAME_MAX_CHARS: usize = 300;
+
 #[derive(Default)]
 pub(super) struct Journal {
     lines: Mutex<Vec<String>>,
     figures: Mutex<Figures>,
 }
 
+/// Sums over the streams of the run.
 #[derive(Default)]
 struct Figures {
     expected: Option<u64>,
-    meter: Option<Arc<Meter>>,
-    targets: Vec<(i64, Arc<TargetMeter>)>,
+    streams: usize,
+    meters: Vec<Arc<Meter>>,
+    /// What is being read, where the bytes do not tell it.
+    reading: Option<String>,
+    tables: u64,
+    targets: Vec<TargetFigures>,
     samples: VecDeque<(Instant, u64)>,
+}
+
+/// One destination's part: a meter for each stream that it was given.
+struct TargetFigures {
+    id: i64,
+    meters: Vec<Arc<TargetMeter>>,
+    is_out: bool,
 }
 
 impl Journal {
@@ -45,24 +61,50 @@ impl Journal {
         lock(&self.figures).expected = original_size;
     }
 
+    /// How many streams there will be: a destination is done when it has them all.
+    pub(super) fn expect_streams(&self, count: usize) {
+        lock(&self.figures).streams = count;
+    }
+
+    /// What is read next, where the bytes do not tell it.
+    pub(super) fn reading(&self, name: Option<String>) {
+        lock(&self.figures).reading = name.map(|name| printable(&name, NAME_MAX_CHARS));
+    }
+
+    /// Tables of a dump that ended well.
+    pub(super) fn add_tables(&self, count: u64) {
+        lock(&self.figures).tables += count;
+    }
+
+    /// A stream begins.
     pub(super) fn measure(&self, meter: Arc<Meter>, targets: Vec<(i64, Arc<TargetMeter>)>) {
         let mut figures = lock(&self.figures);
-        figures.meter = Some(meter);
-        figures.targets = targets;
+        figures.meters.push(meter);
+        for (id, meter) in targets {
+            match figures.targets.iter_mut().find(|target| target.id == id) {
+                Some(target) => target.meters.push(meter),
+                None => figures.targets.push(TargetFigures { id, meters: vec![meter], is_out: false }),
+            }
+        }
+    }
+
+    /// A destination gets nothing more.
+    pub(super) fn leave_out(&self, id: i64) {
+        let mut figures = lock(&self.figures);
+        match figures.targets.iter_mut().find(|target| target.id == id) {
+            Some(target) => target.is_out = true,
+            None => figures.targets.push(TargetFigures { id, meters: Vec::new(), is_out: true }),
+        }
     }
 
     /// The figures now. The meters only grow, so these never go back within an attempt.
     pub(super) fn progress(&self) -> Progress {
         let mut figures = lock(&self.figures);
-        let mut progress = figures.meter.as_ref().map(|meter| meter.progress()).unwrap_or_default();
+        let mut progress = figures.sum();
         progress.total_expected_size = figures.expected.map(|expected| expected.max(progress.original_size));
         progress.bytes_per_second = figures.speed(progress.original_size);
-        let destinations = figures.targets.iter().map(|(id, meter)| DestinationProgress {
-            backup_destination_id: *id,
-            stored_size: meter.stored(),
-            state: meter.state().as_str().to_owned(),
-        });
-        progress.destinations = destinations.collect();
+        let streams = figures.streams;
+        progress.destinations = figures.targets.iter().map(|target| target.progress(streams)).collect();
         progress
     }
 
@@ -116,7 +158,38 @@ async fn write(attempt: &Attempt, lines: &[String], progress: Progress) -> Resul
     tx.commit().await
 }
 
+impl TargetFigures {
+    fn progress(&self, streams: usize) -> DestinationProgress {
+        let is_failed = self.is_out || self.meters.iter().any(|meter| meter.state() == TargetState::Failed);
+        let last = self.meters.last().map_or(TargetState::Writing, |meter| meter.state());
+        let state = match last {
+            _ if is_failed => TargetState::Failed,
+            // Between two streams.
+            TargetState::Committed if self.meters.len() < streams => TargetState::Writing,
+            last => last,
+        };
+        DestinationProgress {
+            backup_destination_id: self.id,
+            stored_size: self.meters.iter().map(|meter| meter.stored()).sum(),
+            state: state.as_str().to_owned(),
+        }
+    }
+}
+
 impl Figures {
+    fn sum(&self) -> Progress {
+        let mut sum = Progress { nfiles: self.tables, ..Progress::default() };
+        for meter in &self.meters {
+            sum.original_size += meter.original();
+            sum.compressed_size += meter.compressed();
+            sum.stored_size += meter.stored();
+            sum.nfiles += meter.nfiles();
+        }
+        let entry = self.meters.last().and_then(|meter| meter.current_file());
+        sum.current_file = entry.or_else(|| self.reading.clone());
+        sum
+    }
+
     fn speed(&mut self, original_size: u64) -> u64 {
         let now = Instant::now();
         self.samples.push_back((now, original_size));
@@ -145,5 +218,22 @@ mod tests {
         journal.say("second".to_owned());
         journal.put_back(taken);
         assert_eq!(journal.take_lines(), ["first", "second"]);
+    }
+
+    #[test]
+    fn a_destination_that_is_out_says_so_and_one_between_two_streams_is_not_done() {
+        let journal = Journal::default();
+        journal.expect_streams(2);
+        journal.measure(Arc::default(), vec![(1, Arc::default()), (2, Arc::default())]);
+        journal.leave_out(2);
+        journal.leave_out(3);
+        let states: Vec<(i64, String)> =
+            journal.progress().destinations.into_iter().map(|d| (d.backup_destination_id, d.state)).collect();
+        let expected = [(1, "writing"), (2, "failed"), (3, "failed")];
+        assert_eq!(states, expected.map(|(id, state)| (id, state.to_owned())));
+        journal.reading(Some("shop\n".to_owned()));
+        journal.add_tables(4);
+        let progress = journal.progress();
+        assert_eq!((progress.nfiles, progress.current_file.as_deref()), (4, Some("shop")));
     }
 }

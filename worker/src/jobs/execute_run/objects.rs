@@ -1,7 +1,6 @@
 //! Objects at destinations: recorded before they are made, removed by that record. No name is ever matched.
 
 use super::attempt::Attempt;
-use super::prepare::Place;
 use crate::cleanup;
 use holdfast_destinations::Destination;
 use holdfast_domain::ids::BackupDestinationId;
@@ -23,11 +22,11 @@ pub(super) struct Noted {
 /// The lease is lost, or the destination refused.
 pub(super) async fn create(
     attempt: &Attempt,
-    place: &Place,
+    destination_id: i64,
     destination: &Arc<dyn Destination>,
     name: &str,
 ) -> Result<Box<dyn Sink>, Failure> {
-    let (id, epoch, wanted, to) = (attempt.run_id, attempt.epoch, name.to_owned(), BackupDestinationId(place.row.id));
+    let (id, epoch, wanted, to) = (attempt.run_id, attempt.epoch, name.to_owned(), BackupDestinationId(destination_id));
     let noted = attempt
         .in_tx(Step::Stream, move |tx| {
             let wanted = wanted.clone();

@@ -1,19 +1,20 @@
 //! Before a byte moves: the definition as it is now, its secrets, its destinations, and the connection.
 
 use super::attempt::Attempt;
-use crate::{places, secrets, server};
-use holdfast_destinations::Destination;
+use super::destinations::{self, Place};
+use crate::{database_login, secrets, server};
 use holdfast_domain::ids::BackupTaskId;
 use holdfast_domain::names::ObjectNames;
 use holdfast_domain::run::RunStatus;
-use holdfast_domain::source::{EncryptionMode, FilesSpec, SourceSpec};
+use holdfast_domain::source::{EncryptionMode, SourceSpec};
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_pipeline::Encryption;
 use holdfast_remote::{Peer, Session};
+use holdfast_sources::database::DatabaseLogin;
 use holdfast_store::repositories::run_inputs::RunInputs;
 use holdfast_store::{TeamTx, rows};
 use holdfast_vault::team_keys::TeamKeyPurpose;
-use std::sync::Arc;
+use std::time::Duration;
 
 /// Everything that is decided before the connection.
 pub(super) struct Prepared {
@@ -21,14 +22,10 @@ pub(super) struct Prepared {
     pub(super) source: SourceSpec,
     pub(super) mode: EncryptionMode,
     pub(super) encryption: Encryption,
+    /// How the databases are logged in to, where the source is one.
+    pub(super) database_login: Option<DatabaseLogin>,
     pub(super) places: Vec<Place>,
     peer: Peer,
-}
-
-/// One destination, or why it takes nothing.
-pub(super) struct Place {
-    pub(super) row: rows::backup_destinations::Model,
-    pub(super) destination: Result<Arc<dyn Destination>, Failure>,
 }
 
 impl Prepared {
@@ -49,14 +46,6 @@ impl Prepared {
         format!("{}@{}:{}", self.peer.username, self.peer.host, self.peer.port)
     }
 
-    /// The files to read.
-    pub(super) fn files(&self) -> Result<&FilesSpec, Failure> {
-        match &self.source {
-            SourceSpec::Files(files) => Ok(files),
-            SourceSpec::Database(_) => Err(invalid("Tasks of type `database` are stored but cannot be run yet.")),
-        }
-    }
-
     /// age recipients, for the manifest.
     pub(super) fn recipients(&self) -> Vec<String> {
         match &self.encryption {
@@ -70,6 +59,7 @@ impl Prepared {
 pub(super) async fn prepare(attempt: &Attempt) -> Result<Prepared, Failure> {
     let id = attempt.run_id;
     let inputs = attempt.in_tx(Step::Prepare, move |tx| Box::pin(tx.run_inputs(id))).await?;
+    limit_time(attempt, &inputs)?;
     check_usable(&inputs)?;
     attempt.journal.expect(inputs.usual_sizes.first().and_then(|size| u64::try_from(*size).ok()));
     let source: SourceSpec = serde_json::from_value(inputs.task.source.clone())
@@ -80,10 +70,12 @@ pub(super) async fn prepare(attempt: &Attempt) -> Result<Prepared, Failure> {
     let encryption = encryption(attempt, &tx, &inputs.task, mode).await?;
     let peer = secrets::server_peer(context, &tx, &inputs.server, Some(&inputs.task)).await?;
     tx.commit().await.map_err(|e| secrets::store_failure(Step::Prepare, &e))?;
-    let places = open_places(attempt, &inputs)?;
-    let prepared = Prepared { inputs, source, mode, encryption, places, peer };
-    prepared.files()?;
-    Ok(prepared)
+    let database_login = match &source {
+        SourceSpec::Files(_) => None,
+        SourceSpec::Database(spec) => Some(database_login::of_task(context, &inputs.server, &inputs.task, spec)?),
+    };
+    let places = destinations::open(attempt, &inputs).await?;
+    Ok(Prepared { inputs, source, mode, encryption, database_login, places, peer })
 }
 
 /// Connects and logs in.
@@ -95,6 +87,25 @@ pub(super) async fn connect(attempt: &Attempt, prepared: &Prepared) -> Result<Se
     let session = attempt.lease.guard(Step::Connect, connecting).await?;
     attempt.say("The server showed its confirmed host key; logged in.");
     Ok(session)
+}
+
+/// From here on the lease's keeper ends what takes too long. All attempts together count, so that a run that is slow
+/// and dies, again and again, ends too.
+fn limit_time(attempt: &Attempt, inputs: &RunInputs) -> Result<(), Failure> {
+    let most = attempt.context.config.worker.max_run;
+    let own = inputs.task.max_duration_secs.and_then(|secs| u64::try_from(secs).ok()).map(Duration::from_secs);
+    let limit = own.map_or(most, |own| own.min(most));
+    let elapsed = Duration::try_from_secs_f64(inputs.elapsed_secs.max(0.0)).unwrap_or(limit);
+    match limit.checked_sub(elapsed).filter(|left| !left.is_zero()) {
+        Some(left) => {
+            attempt.lease.end_within(left, limit);
+            Ok(())
+        }
+        None => {
+            let detail = format!("It took longer than the {} s that it may take.", limit.as_secs());
+            Err(Failure::new(Step::Prepare, FailureCode::TimedOut, detail))
+        }
+    }
 }
 
 /// What was removed or suspended after the run was queued is not touched any more.
@@ -110,23 +121,6 @@ fn check_usable(inputs: &RunInputs) -> Result<(), Failure> {
         return Err(refused("The server was deleted."));
     }
     Ok(())
-}
-
-fn open_places(attempt: &Attempt, inputs: &RunInputs) -> Result<Vec<Place>, Failure> {
-    let open = |row: &rows::backup_destinations::Model| {
-        if row.deleted_at.is_some() {
-            let gone = format!("The destination {:?} was deleted.", row.label);
-            return Err(Failure::new(Step::Prepare, FailureCode::NotAuthorised, gone));
-        }
-        places::open_destination(&attempt.context, inputs.team.uuid, row)
-    };
-    let places: Vec<Place> =
-        inputs.destinations.iter().map(|row| Place { row: row.clone(), destination: open(row) }).collect();
-    if places.iter().any(|place| place.destination.is_ok()) {
-        return Ok(places);
-    }
-    let first = places.into_iter().find_map(|place| place.destination.err());
-    Err(first.unwrap_or_else(|| invalid("The task has no destination.")))
 }
 
 async fn encryption(

@@ -1,22 +1,15 @@
-//! The bytes: source → encoder → destinations, all at once and in one pass, and the end of each. The source is stopped
-//! *and looked at* on every way out that is not its own good end.
+//! The bytes of one stream: source → encoder → destinations, all at once and in one pass, and the end of each. The
+//! source is stopped *and looked at* on every way out that is not its own good end.
 
 use super::attempt::Attempt;
-use super::objects;
-use super::prepare::{Place, Prepared};
+use super::lanes::Lanes;
+use super::prepare::Prepared;
+use super::source::within;
 use crate::faults::FaultPoint;
 use chrono::{DateTime, Utc};
-use holdfast_domain::manifest::{Digest, ManifestObject};
-use holdfast_domain::run::RunStatus;
 use holdfast_domain::{Failure, FailureCode, Step};
-use holdfast_pipeline::{
-    DecryptKey, EncodeInput, EncodeOptions, Encoded, Encoder, StreamFormat, Target, TargetMeter, Written, encode,
-    fan_out,
-};
-use holdfast_remote::Session;
-use holdfast_sources::SourceReport;
-use holdfast_sources::files::{self, FilesReader};
-use std::sync::Arc;
+use holdfast_pipeline::{EncodeInput, EncodeOptions, Encoded, Encoder, StreamFormat, Target, Written, encode, fan_out};
+use holdfast_sources::{SourceReport, StreamReader};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -25,58 +18,28 @@ const STOP_WITHIN: Duration = Duration::from_secs(8);
 
 /// A stream that ended well, not visible to anybody.
 pub(super) struct Streamed {
-    encoded: Encoded,
-    report: SourceReport,
-    body: Written,
-    index: Written,
-    /// Index into `Prepared::places` of each target.
-    targets: Vec<usize>,
-    started_at: DateTime<Utc>,
-    finished_at: DateTime<Utc>,
-    transfer: Duration,
-}
-
-/// A stream whose objects are visible under names that nobody knows yet.
-pub(super) struct Stored {
-    pub(super) facts: Facts,
-    pub(super) key: DecryptKey,
-    pub(super) index_key: Option<DecryptKey>,
-    /// One a place of `Prepared::places`.
-    pub(super) copies: Vec<Result<CopyObjects, Failure>>,
-}
-
-/// What the manifest says of the stream.
-pub(super) struct Facts {
+    pub(super) encoded: Encoded,
     pub(super) report: SourceReport,
-    pub(super) original: Digest,
-    pub(super) stored: Digest,
-    pub(super) nfiles: u64,
+    pub(super) body: Written,
+    pub(super) index: Option<Written>,
+    /// Index into `Prepared::places` of each target.
+    pub(super) places: Vec<usize>,
     pub(super) started_at: DateTime<Utc>,
     pub(super) finished_at: DateTime<Utc>,
     pub(super) transfer: Duration,
 }
 
-/// The stream's objects at one destination.
-#[derive(Clone)]
-pub(super) struct CopyObjects {
-    pub(super) body: ManifestObject,
-    pub(super) index: Option<ManifestObject>,
-}
-
-/// Opens objects and source and moves everything.
-pub(super) async fn stream(attempt: &Attempt, prepared: &Prepared, session: Session) -> Result<Streamed, Failure> {
-    attempt.enter(RunStatus::Running, Step::Stream).await?;
-    let lanes = open_lanes(attempt, prepared).await?;
-    attempt.say("Starting tar on the server.");
-    attempt.set_program_is_gone(None);
-    let reader = match attempt.lease.guard(Step::Start, files::open(session, prepared.files()?)).await {
-        Ok(reader) => reader,
-        Err(failure) => {
-            lanes.abort().await;
-            return Err(failure);
-        }
-    };
-    let options = EncodeOptions::new(StreamFormat::Tar, prepared.encryption.clone());
+/// Moves everything.
+pub(super) async fn stream(
+    attempt: &Attempt,
+    prepared: &Prepared,
+    reader: Box<dyn StreamReader>,
+    (is_tar, lanes): (bool, Lanes),
+) -> Result<Streamed, Failure> {
+    let format = if is_tar { StreamFormat::Tar } else { StreamFormat::Opaque };
+    let limit = attempt.context.config.destinations.object_limit_bytes;
+    let options =
+        EncodeOptions { object_limit_bytes: limit, ..EncodeOptions::new(format, prepared.encryption.clone()) };
     match encode(options) {
         Ok(encoder) => move_bytes(attempt, reader, encoder, lanes).await,
         Err(failure) => {
@@ -87,107 +50,21 @@ pub(super) async fn stream(attempt: &Attempt, prepared: &Prepared, session: Sess
     }
 }
 
-/// Makes the objects visible at every destination that took everything.
-pub(super) async fn store(attempt: &Attempt, prepared: &Prepared, streamed: Streamed) -> Result<Stored, Failure> {
-    let Streamed { encoded, report, mut body, mut index, targets, started_at, finished_at, transfer } = streamed;
-    if let Err(failure) = attempt.enter(RunStatus::Running, Step::FinishDestination).await {
-        body.abort().await;
-        index.abort().await;
-        return Err(failure);
-    }
-    agree(&mut body, &mut index).await;
-    let index_made = encoded.index.as_ref().map(|index| index.stored.clone());
-    let index_made = index_made.unwrap_or_else(|| Digest { size_bytes: 0, sha256: String::new() });
-    let (bodies, indexes) = tokio::join!(body.commit(&encoded.stored), index.commit(&index_made));
-    let mut copies: Vec<Result<CopyObjects, Failure>> = prepared.places.iter().map(not_written).collect();
-    for ((body, index), place) in bodies.into_iter().zip(indexes).zip(targets) {
-        let copy = body.and_then(|body| index.map(|index| CopyObjects { body, index: Some(index) }));
-        if let Some(slot) = copies.get_mut(place) {
-            *slot = copy;
-        }
-    }
-    any_copy(&copies)?;
-    let nfiles = encoded.nfiles;
-    let facts =
-        Facts { report, original: encoded.original, stored: encoded.stored, nfiles, started_at, finished_at, transfer };
-    Ok(Stored { facts, key: encoded.key, index_key: encoded.index.map(|index| index.key), copies })
-}
-
-/// An error once no destination is left.
-pub(super) fn any_copy<T>(copies: &[Result<T, Failure>]) -> Result<(), Failure> {
-    if copies.iter().any(Result::is_ok) {
-        return Ok(());
-    }
-    let none = || Failure::new(Step::FinishDestination, FailureCode::DestinationFailed, "No destination is left.");
-    Err(copies.iter().find_map(|copy| copy.as_ref().err().cloned()).unwrap_or_else(none))
-}
-
-/// Open objects at every destination that gave some.
-struct Lanes {
-    bodies: Vec<Target>,
-    indexes: Vec<Target>,
-    places: Vec<usize>,
-    meters: Vec<(i64, Arc<TargetMeter>)>,
-}
-
-impl Lanes {
-    async fn abort(self) {
-        for target in self.bodies.into_iter().chain(self.indexes) {
-            target.sink.abort().await;
-        }
-    }
-}
-
-async fn open_lanes(attempt: &Attempt, prepared: &Prepared) -> Result<Lanes, Failure> {
-    let names = prepared.names(attempt.epoch);
-    let is_encrypted = prepared.encryption.is_encrypted();
-    let (body, index) = (names.stream(None, "tar", is_encrypted), names.index(None, is_encrypted));
-    let mut lanes = Lanes { bodies: Vec::new(), indexes: Vec::new(), places: Vec::new(), meters: Vec::new() };
-    let mut last = None;
-    for (at, place) in prepared.places.iter().enumerate() {
-        let Ok(destination) = &place.destination else { continue };
-        let sink = match objects::create(attempt, place, destination, &body).await {
-            Ok(sink) => sink,
-            Err(failure) => {
-                last = Some(failure);
-                continue;
-            }
-        };
-        let index_sink = match objects::create(attempt, place, destination, &index).await {
-            Ok(index_sink) => index_sink,
-            Err(failure) => {
-                sink.abort().await;
-                last = Some(failure);
-                continue;
-            }
-        };
-        let meter = Arc::new(TargetMeter::default());
-        lanes.meters.push((place.row.id, Arc::clone(&meter)));
-        lanes.bodies.push(Target { sink, meter });
-        lanes.indexes.push(Target { sink: index_sink, meter: Arc::default() });
-        lanes.places.push(at);
-    }
-    if attempt.lease.stopped().is_cancelled() || lanes.bodies.is_empty() {
-        lanes.abort().await;
-        return Err(last.unwrap_or_else(|| attempt.lease.failure(Step::Stream)));
-    }
-    Ok(lanes)
-}
-
 async fn move_bytes(
     attempt: &Attempt,
-    mut reader: FilesReader,
+    mut reader: Box<dyn StreamReader>,
     encoder: Encoder,
     lanes: Lanes,
 ) -> Result<Streamed, Failure> {
     let Encoder { input, body, index, outcome, meter } = encoder;
     attempt.journal.measure(meter, lanes.meters);
     let (started_at, begun) = (attempt.context.clock.now(), Instant::now());
+    let limit = attempt.context.config.destinations.object_limit_bytes;
     // The bytes end when one of the three ends badly, whichever it is.
     let stop = attempt.lease.stopped().child_token();
     let (pumped, body, index) = tokio::join!(
-        stop_others(&stop, pump(attempt, &mut reader, input, &stop)),
-        stop_others(&stop, fan_out(body, lanes.bodies, &stop)),
+        stop_others(&stop, pump(attempt, reader.as_mut(), input, &stop)),
+        stop_others(&stop, fan_out(body, lanes.bodies, limit, &stop)),
         stop_others(&stop, index_out(index, lanes.indexes, &stop)),
     );
     let encoded = outcome.wait().await;
@@ -199,15 +76,15 @@ async fn move_bytes(
             // Its exit status arrived.
             attempt.set_program_is_gone(Some(true));
             let finished_at = attempt.context.clock.now();
-            let targets = lanes.places;
-            Ok(Streamed { encoded, report, body, index, targets, started_at, finished_at, transfer })
+            let places = lanes.places;
+            Ok(Streamed { encoded, report, body, index, places, started_at, finished_at, transfer })
         }
         (ended, body, index, _, report) => {
             // Stop the source first: it may still be reading the server's disk.
             if report.is_none() {
                 stop_source(attempt, reader).await;
             }
-            for written in [body, index].into_iter().flatten() {
+            for written in [body.ok(), index.ok().flatten()].into_iter().flatten() {
                 written.abort().await;
             }
             Err(ended.unwrap_or_else(|| incomplete("The source ended without a report.")))
@@ -218,7 +95,7 @@ async fn move_bytes(
 /// The source into the encoder. `finish` only after the source's own good end: nothing else may say that it came.
 async fn pump(
     attempt: &Attempt,
-    reader: &mut FilesReader,
+    reader: &mut dyn StreamReader,
     mut input: EncodeInput,
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
@@ -227,7 +104,7 @@ async fn pump(
         let next = tokio::select! {
             biased;
             () = stop.cancelled() => return Err(stopped()),
-            next = reader.next() => next?,
+            next = within(attempt.stall(), Step::Stream, reader.next()) => next?,
         };
         let Some(bytes) = next else { break };
         tokio::select! {
@@ -242,13 +119,17 @@ async fn pump(
     input.finish().await.map_err(|_| stopped())
 }
 
+/// The index into its one object a destination; none where the stream has no index.
 async fn index_out(
     index: Option<tokio::sync::mpsc::Receiver<bytes::Bytes>>,
     targets: Vec<Target>,
     stop: &CancellationToken,
-) -> Result<Written, Failure> {
-    let index = index.ok_or_else(|| incomplete("The stream has no index."))?;
-    fan_out(index, targets, stop).await
+) -> Result<Option<Written>, Failure> {
+    match index {
+        Some(index) => fan_out(index, targets, u64::MAX, stop).await.map(Some),
+        None if targets.is_empty() => Ok(None),
+        None => Err(incomplete("The stream has no index.")),
+    }
 }
 
 async fn stop_others<T>(
@@ -268,7 +149,7 @@ fn first_failure(
     attempt: &Attempt,
     pumped: &Result<(), Failure>,
     body: &Result<Written, Failure>,
-    index: &Result<Written, Failure>,
+    index: &Result<Option<Written>, Failure>,
     encoded: &Result<Encoded, Failure>,
 ) -> Option<Failure> {
     if attempt.lease.stopped().is_cancelled() {
@@ -280,7 +161,7 @@ fn first_failure(
 }
 
 /// Ends the source's program and looks whether it is gone.
-async fn stop_source(attempt: &Attempt, reader: FilesReader) {
+async fn stop_source(attempt: &Attempt, reader: Box<dyn StreamReader>) {
     let is_gone = tokio::time::timeout(STOP_WITHIN, reader.cancel()).await.unwrap_or(false);
     attempt.set_program_is_gone(Some(is_gone));
     attempt.say(match is_gone {
@@ -290,7 +171,7 @@ async fn stop_source(attempt: &Attempt, reader: FilesReader) {
 }
 
 /// A destination that lost the body is not given the index, and the other way round.
-async fn agree(body: &mut Written, index: &mut Written) {
+pub(super) async fn agree(body: &mut Written, index: &mut Written) {
     let (bodies, indexes) = (body.failures(), index.failures());
     for (at, (of_body, of_index)) in bodies.into_iter().zip(indexes).enumerate() {
         match (of_body, of_index) {
@@ -299,12 +180,6 @@ async fn agree(body: &mut Written, index: &mut Written) {
             _ => {}
         }
     }
-}
-
-fn not_written(place: &Place) -> Result<CopyObjects, Failure> {
-    let closed =
-        || Failure::new(Step::Stream, FailureCode::DestinationFailed, "The destination did not open the object.");
-    Err(place.destination.as_ref().err().cloned().unwrap_or_else(closed))
 }
 
 fn stopped() -> Failure {

@@ -1,84 +1,111 @@
 //! The gates between "written" and "a backup": what the source said, what the stores hold, and whether it can be opened.
 
 use super::attempt::Attempt;
+use super::copies::Copies;
 use super::prepare::Prepared;
-use super::stream::{CopyObjects, Facts, Stored, any_copy};
+use super::source::{Plan, Planned};
+use super::streams::Stored;
+use futures_util::future::join_all;
 use holdfast_destinations::Destination;
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::warning::{Warning, WarningCode, Warnings};
 use holdfast_domain::{Failure, FailureCode, Step};
-use holdfast_pipeline::DecryptKey;
+use holdfast_pipeline::ObjectReader;
+use holdfast_pipeline::reader::Joined;
 use holdfast_pipeline::verify::{Expected, v1};
+use std::sync::Arc;
 
 /// Frames read back besides the first and the last.
 const RANDOM_FRAMES: usize = 4;
 
-/// What passed every gate.
-pub(super) struct Verified {
-    pub(super) facts: Facts,
-    /// The source's warnings, and ours.
-    pub(super) warnings: Warnings,
-    /// One a place of `Prepared::places`.
-    pub(super) copies: Vec<Result<CopyObjects, Failure>>,
-}
-
-/// Checks the source's own account and reads every copy back (V1). The keys are forgotten when this returns.
-pub(super) async fn verify(attempt: &Attempt, prepared: &Prepared, stored: Stored) -> Result<Verified, Failure> {
+/// Checks the source's own account and reads every copy back (V1), all destinations at once. What is left of the
+/// destinations stands in `copies`; the warnings of the run are returned.
+pub(super) async fn verify(
+    attempt: &Attempt,
+    prepared: &Prepared,
+    (plan, streams): (&Plan, &[Stored]),
+    copies: &mut Copies,
+) -> Result<Warnings, Failure> {
     attempt.enter(RunStatus::Verifying, Step::Verify).await?;
-    let Stored { facts, key, index_key, mut copies } = stored;
-    source_gates(&facts)?;
-    attempt.say(format!(
-        "The source ended with status {}: {} entries, {} bytes, stored as {} bytes. Reading back.",
-        facts.report.exit_status, facts.nfiles, facts.original.size_bytes, facts.stored.size_bytes,
-    ));
-    for (copy, place) in copies.iter_mut().zip(&prepared.places) {
-        let (Ok(objects), Ok(destination)) = (&*copy, &place.destination) else { continue };
-        let check = read_back(attempt, destination.as_ref(), objects, (&key, index_key.as_ref(), &facts));
-        if let Err(failure) = attempt.lease.guard(Step::Verify, check).await {
-            attempt.say(format!("Destination {:?}: {failure}", place.row.label));
-            *copy = Err(failure);
+    for (planned, stored) in plan.streams.iter().zip(streams) {
+        source_gates(planned, stored)?;
+        attempt.say(format!(
+            "{:?} ended with status {}: {} entries, {} bytes, stored as {} bytes.",
+            planned.name,
+            stored.report.exit_status,
+            stored.nfiles,
+            stored.original.size_bytes,
+            stored.stored.size_bytes,
+        ));
+    }
+    attempt.say("Reading back.");
+    let checks = prepared.places.iter().enumerate().filter(|(at, _)| copies.is_in(*at)).map(|(at, place)| async move {
+        let read = async {
+            let destination = place.destination.as_ref().map_err(Clone::clone)?;
+            for stored in streams {
+                read_back(attempt, destination.as_ref(), stored).await?;
+            }
+            Ok(())
+        };
+        (at, attempt.lease.guard(Step::Verify, read).await)
+    });
+    for (at, checked) in join_all(checks).await {
+        if let Err(failure) = checked {
+            copies.fail(attempt, prepared, at, failure);
         }
     }
     if attempt.lease.stopped().is_cancelled() {
         return Err(attempt.lease.failure(Step::Verify));
     }
-    any_copy(&copies)?;
-    let mut warnings = facts.report.warnings.clone();
-    if let Some(warning) = size_dropped(&prepared.inputs.usual_sizes, facts.original.size_bytes) {
+    copies.any()?;
+    Ok(warnings(attempt, prepared, plan, streams))
+}
+
+/// The one that decides about older backups first: the kept ones are capped.
+fn warnings(attempt: &Attempt, prepared: &Prepared, plan: &Plan, streams: &[Stored]) -> Warnings {
+    let mut warnings = Warnings::default();
+    let size_bytes = streams.iter().map(|stored| stored.original.size_bytes).sum();
+    if let Some(warning) = size_dropped(&prepared.inputs.usual_sizes, size_bytes) {
         attempt.say(warning.message.clone());
         warnings.push(warning);
     }
-    Ok(Verified { facts, warnings, copies })
+    warnings.append(&plan.warnings);
+    for stored in streams {
+        warnings.append(&stored.report.warnings);
+    }
+    warnings
 }
 
 /// What must hold whatever the source's reader thinks: it judged the status, this judges that it was judged.
-fn source_gates(facts: &Facts) -> Result<(), Failure> {
-    let refuse = |code, detail: String| Err(Failure::new(Step::FinishSource, code, detail));
-    let status = facts.report.exit_status;
+fn source_gates(planned: &Planned, stored: &Stored) -> Result<(), Failure> {
+    let refuse =
+        |code, detail: String| Err(Failure::new(Step::FinishSource, code, format!("{:?}: {detail}", planned.name)));
+    let status = stored.report.exit_status;
     // GNU tar says 1 for files that changed or could not be read; each of them is a warning then.
-    if status != 0 && (status != 1 || facts.report.warnings.is_empty()) {
-        return refuse(FailureCode::SourceFailed, format!("The program on the server ended with status {status}."));
+    let is_warned = planned.is_tar() && status == 1 && !stored.report.warnings.is_empty();
+    if status != 0 && !is_warned {
+        return refuse(FailureCode::SourceFailed, format!("the program on the server ended with status {status}."));
     }
-    if facts.report.size_bytes != facts.original.size_bytes {
-        let (sent, taken) = (facts.report.size_bytes, facts.original.size_bytes);
+    if stored.report.size_bytes != stored.original.size_bytes {
+        let (sent, taken) = (stored.report.size_bytes, stored.original.size_bytes);
         return refuse(FailureCode::SourceIncomplete, format!("{sent} bytes were read, {taken} were stored."));
     }
-    if facts.nfiles == 0 {
-        return refuse(FailureCode::EmptySource, "There was no entry in the archive.".to_owned());
+    if stored.original.size_bytes == 0 || (planned.is_tar() && stored.nfiles == 0) {
+        return refuse(FailureCode::EmptySource, "there was nothing in it.".to_owned());
     }
     Ok(())
 }
 
-async fn read_back(
-    attempt: &Attempt,
-    destination: &dyn Destination,
-    objects: &CopyObjects,
-    (key, index_key, facts): (&DecryptKey, Option<&DecryptKey>, &Facts),
-) -> Result<(), Failure> {
+async fn read_back(attempt: &Attempt, destination: &dyn Destination, stored: &Stored) -> Result<(), Failure> {
     let random: Vec<u64> = (0..RANDOM_FRAMES).map(|_| attempt.context.random.bits()).collect();
-    let expected = Expected { stored: facts.stored.clone(), original_bytes: Some(facts.original.size_bytes) };
-    v1(destination.open(&objects.body).await?, key, expected, &random).await?;
-    if let (Some(index), Some(index_key)) = (&objects.index, index_key) {
+    let mut objects = Vec::with_capacity(stored.objects.len());
+    for object in &stored.objects {
+        objects.push(destination.open(object).await?);
+    }
+    let body: Arc<dyn ObjectReader> = Arc::new(Joined::new(objects));
+    let expected = Expected { stored: stored.stored.clone(), original_bytes: Some(stored.original.size_bytes) };
+    v1(body, &stored.key, expected, &random).await?;
+    if let (Some(index), Some(index_key)) = (&stored.index, &stored.index_key) {
         let expected = Expected { stored: index.digest.clone(), original_bytes: None };
         v1(destination.open(index).await?, index_key, expected, &random).await?;
     }

@@ -1,0 +1,3 @@
+//! A backup at one destination.
+
+pub mod cancel;

@@ -1,0 +1,101 @@
+//! Making a copy of a backup later, from a copy that exists: object by object, each compared with its recorded hash on
+//! the way, the manifest last. The source server is not touched. The copy exists only once the row says so; until then its
+//! objects are a record of what is to be removed.
+//!
+//! Its objects must have the names that the manifest says, so two attempts write under the same names. They write the same
+//! bytes, only the one with the right epoch commits, and it reads back what is there before it does.
+
+mod attempt;
+mod choose;
+mod ending;
+mod moving;
+
+use crate::context::WorkerContext;
+use crate::lease::Lease;
+use crate::secrets::store_failure;
+use futures_util::FutureExt;
+use holdfast_domain::ids::BackupCopyId;
+use holdfast_domain::progress::Progress;
+use holdfast_domain::{Failure, FailureCode, Step};
+use holdfast_store::lease::{Claim, Leased};
+use holdfast_store::{Access, StoreError};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// One claimed copy.
+struct Job {
+    context: Arc<WorkerContext>,
+    access: Access,
+    id: BackupCopyId,
+    epoch: i32,
+    lease: Lease,
+    /// Cancelled once it is known that another worker is the right one.
+    is_for_another: CancellationToken,
+    progress: Mutex<Progress>,
+    written: Mutex<Option<Instant>>,
+}
+
+impl Job {
+    /// Notes that `step` begins; an error when the lease is lost.
+    async fn enter(&self, step: Step) -> Result<(), Failure> {
+        let entered = async {
+            let tx = self.context.store.for_team(&self.access).await?;
+            let is_ours = tx.copy_execution(self.id, self.epoch).enter(step).await?;
+            tx.commit().await?;
+            Ok::<bool, StoreError>(is_ours)
+        };
+        match entered.await {
+            Ok(true) if !self.lease.stopped().is_cancelled() => Ok(()),
+            Ok(_) => Err(self.lease.failure(step)),
+            Err(error) => Err(store_failure(step, &error)),
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_progress(&self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Claims the copy and executes one attempt of it. One that is over, taken, not due or cancelled is left alone; when the
+/// database fails the lease runs out and it is taken up again.
+pub async fn copy_backup(context: Arc<WorkerContext>, id: BackupCopyId) {
+    let claimed_at = Instant::now();
+    let lease_secs = context.config.worker.lease.as_secs_f64();
+    let claimed = match context.store.claim_copy(id, &context.name, lease_secs, context.max_attempts()).await {
+        Ok(Some(claimed)) => claimed,
+        Ok(None) => return,
+        Err(error) => {
+            tracing::error!(copy = %id, ?error, "a copy could not be claimed");
+            return;
+        }
+    };
+    let claim = Claim { team_id: claimed.team_id, leased: Leased::Copy(id), epoch: claimed.epoch };
+    let lease = context.leases.hold(claim, claimed_at);
+    let limit = context.config.worker.max_run;
+    lease.end_within(limit, limit);
+    let job = Job {
+        access: Access::system(claimed.team_id, "copy a backup"),
+        context,
+        id,
+        epoch: claimed.epoch,
+        lease,
+        is_for_another: CancellationToken::new(),
+        progress: Mutex::default(),
+        written: Mutex::default(),
+    };
+    tracing::info!(copy = %id, epoch = job.epoch, attempt = claimed.attempt, "copy begins");
+    let ended = AssertUnwindSafe(attempt::attempt(&job)).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
+    if let Err(error) = ending::write(&job, claimed.attempt, ended).await {
+        tracing::error!(copy = %id, ?error, "the end of a copy could not be written");
+    }
+}
+
+fn panicked() -> Failure {
+    Failure::new(Step::Prepare, FailureCode::Internal, "The worker met a fault of its own.")
+}
