@@ -12,9 +12,6 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::time::Duration;
 
-/// glibc keeps what many threads freed: with these a run of 5 GB peaks some 20 MiB lower (docs/benchmarks.md).
-const ALLOCATOR: [(&str, &str); 2] = [("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "262144")];
-
 /// What every program may need of the outer environment; nothing of it is a secret.
 const PASSED_ON: &[&str] = &["PATH", "TZ", "LANG", "LC_ALL", "RUST_BACKTRACE"];
 /// Settings begin with it.
@@ -63,9 +60,6 @@ pub fn worker(shared: &Shared<'_>, number: u16, kek_file: &Path) -> Result<Servi
     match shared.database.copy_url() {
         Some(url) => set(&mut env, COPY_URL, url.expose_secret()),
         None => env.extend(std::env::var_os(COPY_URL).map(|url| (COPY_URL.into(), url))),
-    }
-    for (key, value) in ALLOCATOR {
-        set_default(&mut env, key, value);
     }
     if !is_set_in_file(shared.file, "egress", "allow_private")? {
         set_default(&mut env, "HOLDFAST__EGRESS__ALLOW_PRIVATE", "true");
