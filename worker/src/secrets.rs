@@ -122,6 +122,23 @@ pub fn task_encryption_password(
     open_text(context, &place, sealed, "the task's encryption password")
 }
 
+/// Opens both keys of a destination in a bucket: access key, secret key.
+///
+/// # Errors
+/// One is missing or does not open.
+pub fn destination_keys(
+    context: &WorkerContext,
+    row: &rows::backup_destinations::Model,
+) -> Result<(SecretString, SecretString), Failure> {
+    let open = |column, sealed: &Option<Vec<u8>>, what: &str| {
+        let sealed = sealed.as_deref().ok_or_else(|| missing(what))?;
+        open_text(context, &SealContext::new(TeamId(row.team_id), column, row.seal_id), sealed, what)
+    };
+    let access = open(SealedColumn::DestinationAccessKey, &row.sealed_access_key, "the destination's access key")?;
+    let secret = open(SealedColumn::DestinationSecretKey, &row.sealed_secret_key, "the destination's secret key")?;
+    Ok((access, secret))
+}
+
 /// Opens the encryption password that came with a restore.
 ///
 /// # Errors

@@ -1,26 +1,11 @@
 //! A destination.
 
 use super::time;
+pub use holdfast_domain::destination::DestinationConfig;
+use holdfast_domain::destination::DestinationKind;
 use holdfast_store::rows;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
-
-/// `backup_destinations.config`: what is not secret.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DestinationConfig {
-    /// S3 kinds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bucket: Option<String>,
-    /// `s3`, and where a custom one wants it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    /// `custom_s3`, `digitalocean_spaces`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
-    /// The bucket stands in the path instead of the host name.
-    #[serde(default)]
-    pub path_style: bool,
-}
 
 /// Where bytes go. The S3 keys are absent, not null, for `local`.
 #[derive(Serialize, ToSchema)]
@@ -67,12 +52,7 @@ impl BackupDestinationView {
             id: row.id,
             user_id: row.user_id,
             label: row.label,
-            type_human: match row.r#type.as_str() {
-                "local" => "Local",
-                "s3" => "S3",
-                "custom_s3" => "Custom S3",
-                _ => "DigitalOcean Spaces",
-            },
+            type_human: DestinationKind::parse(&row.r#type).map_or("", DestinationKind::human),
             kind: row.r#type,
             created_at: time::utc(row.created_at),
             updated_at: time::utc(row.updated_at),

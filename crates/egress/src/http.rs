@@ -110,31 +110,34 @@ impl Resolve for GuardedNames {
 
 /// What was behind the client's error: it has no type for these, but keeps the cause.
 fn sort(error: &reqwest::Error) -> HttpError {
-    let mut cause: Option<&(dyn StdError + 'static)> = error.source();
+    let mut cause = beneath(error);
     while let Some(inner) = cause {
         if let Some(egress) = inner.downcast_ref::<EgressError>() {
             return HttpError::Egress(egress.again());
         }
-        if let Some(io) = inner.downcast_ref::<std::io::Error>()
-            && let Some(tls) = io.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>())
-        {
-            return HttpError::Tls(tls.to_string());
-        }
         if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
             return HttpError::Tls(tls.to_string());
         }
-        cause = inner.source();
+        cause = beneath(inner);
     }
     if error.is_connect() { HttpError::Connect(innermost(error)) } else { HttpError::Broken(innermost(error)) }
 }
 
 /// The last cause's text: those above it repeat the URL.
-fn innermost(error: &dyn StdError) -> String {
-    let mut last = error;
-    while let Some(inner) = last.source() {
-        last = inner;
+fn innermost(error: &reqwest::Error) -> String {
+    let mut last = None;
+    let mut cause = beneath(error);
+    while let Some(inner) = cause {
+        last = Some(inner);
+        cause = beneath(inner);
     }
-    if std::ptr::addr_eq(last, error) { "no reason was given".to_owned() } else { last.to_string() }
+    last.map_or_else(|| "no reason was given".to_owned(), ToString::to_string)
+}
+
+/// The next cause. An I/O error leaves out the error that it carries when it is asked for its source.
+fn beneath<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
+    let carried = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    carried.map(|inner| inner as &(dyn StdError + 'static)).or_else(|| error.source())
 }
 
 #[cfg(test)]

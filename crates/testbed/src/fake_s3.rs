@@ -46,6 +46,8 @@ pub enum Wrong {
     Truncate(usize),
     /// Takes the request and does nothing of it, with an answer that says it did.
     Forget,
+    /// Does what was asked, with an answer that says it did not: what a lost answer looks like.
+    Deny,
 }
 
 /// Decides about each request; none: it is done as asked.
@@ -152,7 +154,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         _ => (),
     }
     let changes = !matches!(wrong, Some(Wrong::Forget));
-    act(&shared, &parts.method, &seen, body, changes).map_or_else(
+    let found = act(&shared, &parts.method, &seen, body, changes);
+    if matches!(wrong, Some(Wrong::Deny)) {
+        return refusal(500, "InternalError", &[]);
+    }
+    found.map_or_else(
         || refusal(404, "NoSuchKey", &[]),
         |found| match found {
             Found::Done(response) => response,

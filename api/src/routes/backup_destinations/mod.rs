@@ -13,7 +13,7 @@ use holdfast_domain::host::Host;
 use utoipa::ToSchema;
 use validator::Validate;
 
-/// What can be stored. `local` works; the others are checked and kept.
+/// What can be stored.
 const TYPES: [&str; 4] = ["local", "s3", "custom_s3", "digitalocean_spaces"];
 
 /// A destination as a client writes it: the peer's names.
@@ -50,7 +50,7 @@ impl Body {
         let effective = effective.as_deref().unwrap_or("local");
         let body = Self {
             label,
-            s3_access_key: fields.string("s3_access_key", Presence::Optional),
+            s3_access_key: fields.parsed("s3_access_key", Presence::Optional, access_key),
             s3_secret_key: fields.secret("s3_secret_key", Presence::Optional, false),
             s3_bucket_name: fields.parsed("s3_bucket_name", Presence::Optional, bucket),
             custom_s3_region: fields.parsed("custom_s3_region", Presence::Optional, region),
@@ -96,6 +96,13 @@ fn required_fields(kind: &str) -> &'static [&'static str] {
         "digitalocean_spaces" => &["s3_access_key", "s3_secret_key", "s3_bucket_name", "custom_s3_region"],
         _ => &[],
     }
+}
+
+/// It stands in a header, between a `=` and a `/`.
+fn access_key(raw: &str) -> Result<String, &'static str> {
+    let key = raw.trim();
+    let fits = !key.is_empty() && key.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b',' | b'=' | b'"'));
+    fits.then(|| key.to_owned()).ok_or("it may have printable characters without spaces and none of / , = \"")
 }
 
 fn bucket(raw: &str) -> Result<String, &'static str> {

@@ -1,6 +1,7 @@
 //! `PUT /api/backup-destinations/{id}`
 //!
-//! Stored keys belong to the endpoint, region and bucket they were given for: see `remote_servers::update`.
+//! Stored keys belong to the endpoint, region and bucket they were given for: see `remote_servers::update`. A place where
+//! backups lie never becomes another one.
 
 use super::Body;
 use crate::extract::id::found;
@@ -35,14 +36,16 @@ pub async fn update_backup_destination(
     let body = Body::read(&mut fields, Some(&row.r#type));
     fields.finish()?;
     let kind = body.kind.clone().unwrap_or_else(|| row.r#type.clone());
-    if kind != row.r#type && tx.backups().has_copies_at(id).await? {
-        return Err(Problem::conflict(
-            "has_backups",
-            "Backups lie at this destination, so its type cannot change. Register another destination instead.",
-        ));
-    }
     let before: DestinationConfig = serde_json::from_value(row.config.clone()).unwrap_or_default();
     let config = body.config(&kind, before.clone());
+    let is_other_place = kind != row.r#type || place(&config) != place(&before);
+    if is_other_place && tx.backups().has_copies_at(id).await? {
+        return Err(Problem::conflict(
+            "has_backups",
+            "Backups lie at this destination, so its type, endpoint, region and bucket cannot change. Register another \
+             destination instead.",
+        ));
+    }
     refuse_strangers(&row, &kind, config != before, &body)?;
     let mut seal = RowSeal::new(&state, auth.access.team_id(), row.seal_id);
     if let Some(key) = body.s3_access_key.as_deref() {
@@ -64,6 +67,11 @@ pub async fn update_backup_destination(
     tx.audit_events().record("backup_destination.update", &format!("backup_destinations:{id}"), details).await?;
     tx.commit().await?;
     Ok(data(BackupDestinationView::of(row)))
+}
+
+/// What makes it another place: a backup's object that is not there must not be taken for deleted.
+fn place(config: &DestinationConfig) -> [Option<&str>; 3] {
+    [&config.bucket, &config.region, &config.endpoint].map(Option::as_deref)
 }
 
 /// 422 where a stored key would go to another peer, or a needed one is missing.

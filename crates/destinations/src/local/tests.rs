@@ -1,6 +1,7 @@
 //! Against real file systems: a full one, one whose fsync fails, planted links, a root that is not there.
 
 use super::*;
+use bytes::Bytes;
 use holdfast_pipeline::digest::digest_of;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
