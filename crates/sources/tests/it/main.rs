@@ -2,6 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod mariadb;
+mod mariadb_faults;
+mod mariadb_restoring;
+mod mariadb_support;
+mod postgresql;
 mod probing;
 mod reading;
 mod reading_faults;

@@ -7,7 +7,7 @@ use holdfast_domain::source::FilesSpec;
 use holdfast_domain::warning::WarningCode;
 use holdfast_egress::{EgressDefault, EgressGuard};
 use holdfast_remote::{Credential, HostKeyExpectation, Peer, Session, Timing};
-use holdfast_sources::SourceReport;
+use holdfast_sources::{SourceReport, StreamReader};
 use holdfast_sources::files::{self, FilesReader};
 use holdfast_sources::files_restore::{self, RestoreReport, RestoreTarget};
 use holdfast_testbed::sshd::{Login, Sshd, key_pair};
@@ -146,6 +146,14 @@ pub fn target(path: &Path) -> RestoreTarget {
 }
 
 pub async fn read_all(mut reader: FilesReader) -> Result<(Vec<u8>, SourceReport), Failure> {
+    let mut all = Vec::new();
+    while let Some(bytes) = reader.next().await? {
+        all.extend_from_slice(&bytes);
+    }
+    Ok((all, reader.report().unwrap().clone()))
+}
+
+pub async fn read_boxed(mut reader: Box<dyn StreamReader>) -> Result<(Vec<u8>, SourceReport), Failure> {
     let mut all = Vec::new();
     while let Some(bytes) = reader.next().await? {
         all.extend_from_slice(&bytes);
