@@ -1,6 +1,6 @@
 cat <<'TEXT'
 ./dev up [options]     builds and starts Holdfast on this machine (options of `holdfast up`)
-./dev demo [--keep]    shows a backup and its restore, on loopback, and compares every file
+./dev demo [--keep]    shows backups of files and databases and their restore, on loopback, and compares everything
 ./dev test             everything CI runs
 ./dev lint             formatting, clippy, documentation, dependencies
 ./dev fmt              formats the code

@@ -8,6 +8,9 @@ export PATH="$tools/bin:${CARGO_HOME:-${HOME:-/root}/.cargo}/bin:$PATH"
 cargo_deny_version=0.18.9
 cargo_machete_version=0.9.2
 cargo_nextest_version=0.9.143
+# The S3 server of tests, demo and bench, without what a single node does not use.
+garage_version=2.5.0
+garage_features=(--no-default-features --features bundled-libs,sqlite)
 # From PyPI; carries the schema of the Compose specification.
 check_jsonschema_version=0.39.0
 
@@ -16,11 +19,13 @@ build_packages=(gcc g++ libc6-dev make)
 # What `holdfast up` needs.
 run_packages=(postgresql)
 # What the demo's customer is made of, and what opens a backup by hand.
-customer_packages=(openssh-server openssh-client tar coreutils bash age zstd acl attr)
+customer_packages=(openssh-server openssh-client tar coreutils bash age zstd acl attr mariadb-server mariadb-client)
 # What tests use besides: other shells and tars as they are found on servers, and a look at system calls.
 test_packages=(dash busybox fish tcsh strace git procps bsdutils util-linux postgresql-client)
+# What building the container image and using what came out needs.
+image_packages=(buildah debootstrap openssh-server openssh-client age zstd curl jq procps python3)
 # What the bench compares with.
-bench_packages=(borgbackup restic sshfs zip procps)
+bench_packages=(borgbackup restic sshfs zip procps rclone)
 
 step() { printf '\n== %s\n' "$*"; }
 note() { printf '   %s\n' "$*"; }
@@ -55,6 +60,7 @@ need_packages() {
     step "Installing from Debian: ${missing[*]}"
     for package in "${missing[@]}"; do
         [ "$package" != openssh-server ] || note "openssh-server: Debian also starts it on port 22, which Holdfast does not need (systemctl disable --now ssh)"
+        [ "$package" != mariadb-server ] || note "mariadb-server: Debian also starts a server of its own on port 3306; nothing here uses it"
         [ "$package" != postgresql ] || note "postgresql: Debian also starts a server of its own on port 5432; Holdfast does not use it"
     done
     log=$(mktemp)
@@ -73,19 +79,28 @@ need_cargo() {
     need_packages "${build_packages[@]}"
 }
 
-# need_tool PROGRAM CRATE VERSION: a tool of cargo's, built once; false (with a sentence) where that is not possible.
+# need_tool PROGRAM CRATE VERSION [OPTION…]: a tool of cargo's, built once with these options of `cargo install`; false
+# (with a sentence) where that is not possible.
 need_tool() {
     local program=$1 crate=$2 version=$3 log
+    shift 3
     command -v "$program" >/dev/null && return 0
     note "$program is missing and is built once into $tools (some minutes)"
     log=$(mktemp)
-    if ! cargo install --quiet --locked --root "$tools" "$crate@$version" >"$log" 2>&1; then
+    if ! cargo install --quiet --locked --root "$tools" "$@" "$crate@$version" >"$log" 2>&1; then
         tail -n 5 "$log"
         note "$program could not be built; what it checks is left out"
         rm -f "$log"
         return 1
     fi
     rm -f "$log"
+}
+
+# The S3 server that tests, demo and bench store at.
+need_garage() {
+    need_cargo
+    need_tool garage garage "$garage_version" "${garage_features[@]}" ||
+        fail "without the S3 server Garage this cannot run: cargo install --locked --root $tools ${garage_features[*]} garage@$garage_version"
 }
 
 build_release() {

@@ -1,6 +1,7 @@
 # The whole suite against real servers on free loopback ports. Ends with the runner's own summary.
 need_cargo
 need_packages "${run_packages[@]}" "${customer_packages[@]}" "${test_packages[@]}"
+need_garage
 . dev.d/lint.sh
 
 step "Examples in the documentation"
