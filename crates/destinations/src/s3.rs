@@ -176,12 +176,13 @@ impl Destination for S3Destination {
 
     async fn check(&self, probe_name: &str) -> Vec<CheckStep> {
         let mut steps = vec![CheckStep::passed("transport", transport(self.client.address.is_plain))];
-        if probe::write_and_read(self, probe_name, &mut steps).await.is_err() {
+        let hasty = Self { client: Arc::new(self.client.hasty()), folder: self.folder.clone() };
+        if probe::write_and_read(&hasty, probe_name, &mut steps).await.is_err() {
             // What there is of the probe goes; why it is there has been said already.
-            drop(self.delete(probe_name).await);
+            drop(hasty.delete(probe_name).await);
             return steps;
         }
-        match self.check_delete(probe_name).await {
+        match hasty.check_delete(probe_name).await {
             Ok(()) => {
                 steps.push(CheckStep::passed("delete", "It was deleted again, and an unfinished upload with it."))
             }

@@ -7,6 +7,7 @@ mod places;
 use crate::support::{is_root, options, output};
 use anyhow::{Context, Result, ensure};
 use holdfast_testbed::client::{ApiClient, Record};
+use holdfast_testbed::fake_s3::{FakeS3, Wrong};
 use holdfast_testbed::site::{Site, SiteOptions, below};
 use holdfast_testbed::sshd::{Login, key_pair_with};
 use markers::Markers;
@@ -27,6 +28,8 @@ struct Sweep {
     user: Login,
     isolated: Login,
     keys: Keys,
+    /// A store that refuses everything.
+    store: FakeS3,
 }
 
 /// Made before anybody looks: `ssh-keygen` takes its comment and passphrase as arguments.
@@ -106,7 +109,8 @@ async fn prepare() -> Result<Sweep> {
     let user = Login::create_with("/bin/sh", Some(&markers.fresh("server password")))?;
     let isolated = Login::create_with("/bin/bash", Some(&markers.fresh("isolated password")))?;
     let keys = make_keys(&mut markers)?;
-    Ok(Sweep { site, markers, client, record, user, isolated, keys })
+    let store = FakeS3::start(|_| Some(Wrong::Refuse(403, "AccessDenied", Vec::new()))).await?;
+    Ok(Sweep { site, markers, client, record, user, isolated, keys, store })
 }
 
 fn make_keys(markers: &mut Markers) -> Result<Keys> {
@@ -200,12 +204,17 @@ impl Sweep {
 
     async fn s3(&mut self) -> Result<i64> {
         let destination = json!({
-            "label": "bucket", "type": "s3", "s3_access_key": self.markers.fresh("S3 access key"),
+            "label": "bucket", "type": "custom_s3", "s3_access_key": self.markers.fresh("S3 access key"),
             "s3_secret_key": self.markers.fresh("S3 secret key"), "s3_bucket_name": "bucket",
-            "custom_s3_region": "eu-central-1", "path_style_endpoint": false,
+            "custom_s3_endpoint": self.store.endpoint(), "path_style_endpoint": true,
         });
         let id = self.id("backup-destinations", &destination).await?;
-        self.client.raw(Method::POST, &format!("backup-destinations/{id}/check"), Some(&json!({}))).await?;
+        let check =
+            self.client.raw(Method::POST, &format!("backup-destinations/{id}/check"), Some(&json!({}))).await?;
+        ensure!(check.body["data"]["ok"] == json!(false), "{check:?}");
+        let sent = format!("{:?}", self.store.seen());
+        ensure!(sent.contains(&self.markers.of("S3 access key")), "nothing was signed: {sent}");
+        ensure!(!sent.contains(&self.markers.of("S3 secret key")), "the secret was sent");
         Ok(id)
     }
 

@@ -2,9 +2,13 @@
 //! `sshd`. One file a promise. Nothing here may reach into the product's own types.
 
 mod backup_and_restore;
+mod buckets;
 mod canaries;
+mod databases;
 mod hostile_text;
+mod keeping;
 mod no_payload_on_disk;
 mod operator;
+mod own_backups;
 mod safety_net;
 mod support;

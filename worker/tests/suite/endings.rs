@@ -134,7 +134,7 @@ async fn a_key_that_nobody_confirmed_ends_the_run_before_logging_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_destination_of_another_type_is_refused_before_connecting() {
+async fn a_destination_without_its_keys_is_refused_before_connecting() {
     let world = World::new().await;
     sqlx::query("UPDATE backup_destinations SET type = 's3' WHERE id = $1")
         .bind(world.destination_id)
@@ -144,7 +144,7 @@ async fn a_destination_of_another_type_is_refused_before_connecting() {
     let worker = world.worker(FaultPoints::none()).await;
     let run = world.queue_run().await;
     let row = world.until_over(run).await;
-    assert_eq!((row.status.as_str(), row.error_code.as_deref()), ("failed", Some("destination_unsupported")));
+    assert_eq!((row.status.as_str(), row.error_code.as_deref()), ("failed", Some("secret_unavailable")));
     assert_eq!((row.attempts, world.sshd.auth_attempts()), (1, 0));
     worker.stop().await;
 }

@@ -164,7 +164,7 @@ async fn a_destination_that_takes_nothing_makes_a_partial_success() {
     let worker = world.worker(FaultPoints::none()).await;
     let run = world.queue_run().await;
     assert_eq!(world.until_over(run).await.status, "partial");
-    let failed = "SELECT count(*) FROM backup_copies WHERE state = 'failed' AND error_code = 'destination_unsupported'
+    let failed = "SELECT count(*) FROM backup_copies WHERE state = 'failed' AND error_code = 'secret_unavailable'
                   AND backup_destination_id = $1";
     assert_eq!(world.count(failed, s3).await, 1);
     worker.stop().await;

@@ -11,6 +11,7 @@ use url::Url;
 const DEFAULT_REGION: &str = "us-east-1";
 
 /// A bucket's address.
+#[derive(Clone)]
 pub(super) struct Address {
     /// Ends before the key: `https://bucket.host/` or `https://host/bucket/`.
     base: String,

@@ -28,6 +28,8 @@ const PIECE_BYTES: usize = 64 << 10;
 pub(super) const ANSWER_BYTES: usize = 1 << 20;
 /// No request takes longer than this, and the time its bytes need at the slowest pace.
 const BASE_LIMIT: Duration = Duration::from_secs(300);
+/// A check does not wait longer for a silent store.
+const HASTY_STALL: Duration = Duration::from_secs(10);
 /// The slowest pace, bytes a second.
 const SLOWEST: u64 = 8 << 10;
 
@@ -79,6 +81,13 @@ pub(super) struct Waited(AtomicU64);
 impl Client {
     pub(super) fn new(address: Address, credentials: Credentials, outside: Outside, pace: Pace) -> Self {
         Self { address, credentials, outside, pace }
+    }
+
+    /// The same with little patience: somebody waits for the answer.
+    pub(super) fn hasty(&self) -> Self {
+        let address = self.address.clone();
+        let pace = Pace { tries: self.pace.tries.min(2), stall: self.pace.stall.min(HASTY_STALL), ..self.pace };
+        Self { address, credentials: self.credentials.clone(), outside: self.outside.clone(), pace }
     }
 
     /// Sends `call` until it is answered well, cannot be, or was tried often enough.
