@@ -42,8 +42,8 @@ pub async fn find(context: &WorkerContext, access: &Access, id: BackupId) -> Res
     Ok(found)
 }
 
-/// The first of the backup's copies that is whole as far as its manifest and the sizes of its objects tell; only
-/// `wanted` where one is named.
+/// The first of the backup's copies that holds `stream` (all streams where none is named) as far as its manifest and the
+/// sizes of the objects tell.
 ///
 /// # Errors
 /// Why the last one tried cannot be read.
@@ -51,11 +51,11 @@ pub async fn open_any(
     context: &WorkerContext,
     access: &Access,
     backup: &BackupToRead,
-    wanted: Option<i64>,
+    stream: Option<&str>,
 ) -> Result<OpenCopy, Failure> {
     let mut last = damaged("The backup has no copy that can be read.");
-    for copy in backup.copies.iter().filter(|c| wanted.is_none_or(|id| id == c.copy.id)) {
-        match open(context, access, backup, copy).await {
+    for copy in &backup.copies {
+        match open_stream(context, access, (backup, copy), stream).await {
             Ok(open) => return Ok(open),
             Err(failure) => {
                 tracing::warn!(copy = copy.copy.id, "a copy cannot be read: {failure}");
@@ -66,7 +66,7 @@ pub async fn open_any(
     Err(last)
 }
 
-/// Reads and checks one copy's manifest.
+/// Reads and checks one copy's manifest, and that every object is there.
 ///
 /// # Errors
 /// `manifest_invalid`, `copy_damaged`, and what the destination can say.
@@ -75,6 +75,19 @@ pub async fn open(
     access: &Access,
     backup: &BackupToRead,
     copy: &CopyToRead,
+) -> Result<OpenCopy, Failure> {
+    open_stream(context, access, (backup, copy), None).await
+}
+
+/// The same for one stream: what became of the others does not matter to whoever reads this one.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_stream(
+    context: &WorkerContext,
+    access: &Access,
+    (backup, copy): (&BackupToRead, &CopyToRead),
+    stream: Option<&str>,
 ) -> Result<OpenCopy, Failure> {
     let destination = places::open_destination(context, backup.team_uuid, &copy.destination)?;
     let recorded = copy.objects.iter().find(|o| o.kind == "manifest").map(object);
@@ -89,8 +102,8 @@ pub async fn open(
     let manifest = holdfast_vault::manifest::verify(&key, &signed).map_err(|e| invalid(&format!("{e}.")))?;
     agree(&manifest, backup, copy)?;
     let open = OpenCopy { copy_id: copy.copy.id, manifest, destination };
-    for stream in &open.manifest.streams {
-        open.reader(stream).await?;
+    for needed in open.manifest.streams.iter().filter(|s| stream.is_none_or(|name| name == s.name)) {
+        open.reader(needed).await?;
     }
     Ok(open)
 }

@@ -58,6 +58,12 @@ pub struct Answer {
 }
 
 impl ApiClient {
+    /// The same token at another installation.
+    #[must_use]
+    pub fn at(&self, base: &str) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), ..self.clone() }
+    }
+
     /// A client of `base`, `http://host:port` without `/api`.
     ///
     /// # Errors
@@ -178,6 +184,18 @@ impl ApiClient {
         }
         file.flush().await?;
         Ok(len)
+    }
+
+    /// The bytes `range` of `GET path`.
+    ///
+    /// # Errors
+    /// The answer is not exactly that part.
+    pub async fn range(&self, path: &str, range: std::ops::Range<u64>) -> Result<Vec<u8>> {
+        let wanted = format!("bytes={}-{}", range.start, range.end - 1);
+        let response = self.request(Method::GET, path).header(reqwest::header::RANGE, wanted).send().await?;
+        let status = response.status().as_u16();
+        ensure!(status == 206, "GET {path} answered {status} to a range");
+        Ok(response.bytes().await?.to_vec())
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {

@@ -46,7 +46,7 @@ pub async fn download(
     wanted: &Wanted<'_>,
 ) -> Result<Response, Refusal> {
     let backup = copy_reader::find(context, access, id).await?.ok_or_else(Refusal::not_found)?;
-    let copy = copy_reader::open_any(context, access, &backup, None).await?;
+    let copy = copy_reader::open_any(context, access, &backup, wanted.stream.as_deref()).await?;
     let stream = pick(&copy.manifest.streams, wanted.stream.as_deref())?;
     let is_plain = copy.manifest.encryption == EncryptionMode::None;
     if wanted.form == DownloadForm::Stored || is_plain {

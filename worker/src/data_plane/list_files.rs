@@ -42,7 +42,7 @@ pub async fn list_files(
     let tx = context.store.for_team(access).await?;
     let key = copy_reader::decrypt_key(context, &tx, &backup, None).await?;
     drop(tx);
-    let copy = copy_reader::open_any(context, access, &backup, None).await?;
+    let copy = copy_reader::open_any(context, access, &backup, page.stream.as_deref()).await?;
     let stream = pick(&copy.manifest.streams, page.stream.as_deref())?;
     let (reader, stored) = copy
         .index(stream)

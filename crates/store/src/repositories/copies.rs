@@ -17,7 +17,7 @@ pub struct BackupToRead {
     pub task: rows::backup_tasks::Model,
     /// Its parts in order.
     pub streams: Vec<rows::backup_streams::Model>,
-    /// Its committed copies: the best verified first, then in order of id.
+    /// Its committed copies: those that nobody failed to read, of them the best verified first, then in order of id.
     pub copies: Vec<CopyToRead>,
 }
 
@@ -102,7 +102,7 @@ impl Copies<'_> {
             .order_by_asc(rows::backup_copies::Column::Id)
             .all(conn)
             .await?;
-        copies.sort_by_key(|c| std::cmp::Reverse(c.verified_level.unwrap_or(0)));
+        copies.sort_by_key(|c| (c.error_code.is_some(), std::cmp::Reverse(c.verified_level.unwrap_or(0))));
         let mut found = Vec::with_capacity(copies.len());
         for copy in copies {
             let destination = rows::backup_destinations::Entity::find_by_id(copy.backup_destination_id)

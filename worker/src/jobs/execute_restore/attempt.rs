@@ -30,8 +30,8 @@ pub async fn attempt(job: &Job) -> Result<Restored, Stop> {
 /// Whether another copy of the same backup can end better.
 fn is_the_copys_fault(code: FailureCode) -> bool {
     use FailureCode::{
-        CopyDamaged, DestinationFailed, DestinationMissing, DestinationRefused, DestinationUnsupported, ManifestInvalid,
-        StoreOffline,
+        CopyDamaged, DestinationFailed, DestinationMissing, DestinationRefused, DestinationUnsupported,
+        ManifestInvalid, StoreOffline,
     };
     matches!(
         code,
@@ -49,7 +49,8 @@ async fn from_copy(job: &Job, prepared: &Prepared, copy: &CopyToRead) -> Result<
     let (context, spec) = (job.context.as_ref(), &prepared.spec);
     job.enter(RunStatus::Running, Step::ReadCopy).await?;
     let opened = async {
-        let open = copy_reader::open(context, &job.access, &prepared.backup, copy).await?;
+        let only = spec.streams.first().map(String::as_str);
+        let open = copy_reader::open_stream(context, &job.access, (&prepared.backup, copy), only).await?;
         let mut stream = source::open(prepared, &open).await?;
         // Before the server is even connected: a wrong password or a damaged beginning costs nobody anything.
         let first = stream.bytes.next().await?;

@@ -2,9 +2,9 @@
 
 use super::{Job, Stop};
 use crate::lease::StopReason;
-use holdfast_domain::{Failure, FailureCode};
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::warning::Warnings;
+use holdfast_domain::{Failure, FailureCode};
 use holdfast_sources::stream::Restored;
 use holdfast_store::StoreError;
 use holdfast_store::repositories::restore_execution::RestoreEnding;
