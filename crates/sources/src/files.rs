@@ -82,7 +82,7 @@ impl Judge for Tar {
         Ok(())
     }
 
-    fn end(&mut self, status: u32, report: &SourceReport, said: &Said<'_>) -> Result<(), Failure> {
+    fn end(&mut self, status: u32, report: &mut SourceReport, said: &Said<'_>) -> Result<(), Failure> {
         let failed =
             |what: &str| Failure::new(Step::FinishSource, FailureCode::SourceFailed, said.explain(what));
         let is_good = match (self.is_gnu, status) {

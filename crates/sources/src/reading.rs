@@ -59,7 +59,7 @@ pub trait Judge: Send + 'static {
     ///
     /// # Errors
     /// Why it is none.
-    fn end(&mut self, status: u32, report: &SourceReport, said: &Said<'_>) -> Result<(), Failure>;
+    fn end(&mut self, status: u32, report: &mut SourceReport, said: &Said<'_>) -> Result<(), Failure>;
 }
 
 /// What a program said that nobody knew.
@@ -227,7 +227,7 @@ impl<J: Judge> ProgramReader<J> {
             return Err(self.judge.not_begun(status).unwrap_or_else(|| refusal::not_begun(status, &self.words)));
         }
         self.found.exit_status = status;
-        self.judge.end(status, &self.found, &Said(&self.words))
+        self.judge.end(status, &mut self.found, &Said(&self.words))
     }
 }
 

@@ -135,6 +135,7 @@ impl CustomerPostgres {
             .arg("-h")
             .arg(&self.dir)
             .env("PGPORT", self.port.to_string())
+            .env("PGCLIENTENCODING", "UTF8")
             .env("PGDATABASE", database);
         Ok(command)
     }

@@ -126,7 +126,7 @@ impl Judge for Dump {
         known.or_else(|| (!self.said.is_empty()).then(|| self.failed(&ended("the client", status))))
     }
 
-    fn end(&mut self, status: u32, report: &SourceReport, _: &Said<'_>) -> Result<(), Failure> {
+    fn end(&mut self, status: u32, report: &mut SourceReport, _: &Said<'_>) -> Result<(), Failure> {
         if status != 0 {
             return Err(self.failed(&ended("the dump program", status)));
         }

@@ -93,7 +93,7 @@ impl Judge for PgDump {
         if why == "database" { refused::psql(Step::Start, 0, what) } else { refusal::of_source(why, what) }
     }
 
-    fn end(&mut self, status: u32, report: &SourceReport, said: &Said<'_>) -> Result<(), Failure> {
+    fn end(&mut self, status: u32, report: &mut SourceReport, said: &Said<'_>) -> Result<(), Failure> {
         let fail = |code, detail: String| Err(Failure::new(Step::FinishSource, code, detail));
         match status {
             0 => {}
@@ -114,6 +114,7 @@ impl Judge for PgDump {
         if report.size_bytes == 0 || !self.archive.is_whole() {
             return fail(FailureCode::SourceIncomplete, "the archive ends in the middle.".to_owned());
         }
+        report.tables = Some(self.archive.tables().len() as u64);
         self.check_tables()
     }
 }

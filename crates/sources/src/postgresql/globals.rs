@@ -65,7 +65,7 @@ impl Judge for PgDumpAll {
         if why == "database" { refused::psql(Step::Start, 0, what) } else { refusal::of_source(why, what) }
     }
 
-    fn end(&mut self, status: u32, _report: &SourceReport, said: &Said<'_>) -> Result<(), Failure> {
+    fn end(&mut self, status: u32, _report: &mut SourceReport, said: &Said<'_>) -> Result<(), Failure> {
         if status != 0 {
             let code = self.why.unwrap_or(FailureCode::SourceFailed);
             return Err(Failure::new(Step::FinishSource, code, said.explain(&ended("pg_dumpall", status))));

@@ -62,7 +62,8 @@ pub(super) fn tool(said: &str) -> Option<FailureCode> {
         Some(FailureCode::ClientTooOld)
     } else if is("permission denied") || is("must be owner of") || is("must be superuser") || is("row-level security") {
         Some(FailureCode::MissingRight)
-    } else if is("lock timeout") || (is("LOCK TABLE") && is("statement timeout")) {
+    } else if is("lock timeout") || is("statement timeout") {
+        // pg_dump sets the one to nothing, except while it waits for its locks.
         Some(FailureCode::Stalled)
     } else if UNREACHABLE.iter().any(|part| is(part)) {
         Some(FailureCode::DatabaseUnreachable)

@@ -25,7 +25,7 @@ SELECT -32768, 2147483 + n, 0.12345678901234567890, 1.5e-30, 'NaN', 12.34, n % 2
     '1 year -3 days 00:00:00.000001', '00000000-0000-0000-0000-00000000000f', '{"a": 1, "a": 2}', '{"x": [1, null, "\u00e9"]}',
     '<a>&lt;</a>', B'1010', B'101', '::1/64', '10.0.0.0/8', '08:00:2b:01:02:03', '(1,2)', '{1,2,3}', '((0,0),(1,1))',
     '((2,2),(1,1))', '[(0,0),(1,1)]', '((0,0),(1,1),(2,0))', '<(1,1),3>', '[1,5)', '{[1,2),[7,9)}', 'a fat cat', 'fat & cat',
-    '{{1,2},{NULL,4}}', 'glücklich', ROW(1, 'x,"y'), 7, 'k=>"v w"', 'CiTeXt', 'a.b.c', 42, 'name'
+    '{{1,2},{NULL,4}}', 'glücklich', '(1,"x,y")', 7, 'k=>"v w"', 'CiTeXt', 'a.b.c', 42, 'name'
 FROM generate_series(1, 50) n;
 INSERT INTO types DEFAULT VALUES;
 CREATE TABLE parent (id int PRIMARY KEY, name text NOT NULL UNIQUE);

@@ -41,7 +41,7 @@ async fn dependents_are_found_named_and_left_out_of_the_restore() {
     let named: Vec<_> = warned.iter().map(|(code, path)| (*code, path.as_str())).collect();
     assert_eq!(named, [
         (MatchesNothing, "nobody"),
-        (DependsOnExcluded, "tangled.function f()"),
+        (DependsOnExcluded, "tangled.function public.f()"),
         (DependsOnExcluded, "tangled.policy p on table public.ref"),
         (DependsOnExcluded, "tangled.public.gone_child"),
         (DependsOnExcluded, "tangled.public.m3"),
