@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// Chunks waiting for the disk; with 256 KiB chunks 2 MiB.
-const CHUNKS: usize = 8;
+/// Chunks waiting for the disk; with 256 KiB chunks 1 MiB.
+const CHUNKS: usize = 4;
 /// A disk that moves nothing for so long has failed. An fsync of a full page cache to a slow disk takes minutes.
 const STALL_LIMIT: Duration = Duration::from_secs(900);
 /// How long an abort waits for the disk; the thread removes the file later all the same.
