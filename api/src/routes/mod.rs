@@ -38,10 +38,17 @@ mod ssh_key;
 mod system;
 mod user;
 
-#[rustfmt::skip]
 fn table() -> Table {
     let mut t = Table::default();
-    let (need, operator) = (Need::Ability, Need::Operator);
+    definitions(&mut t);
+    results(&mut t);
+    t
+}
+
+/// The way in, and what people define.
+#[rustfmt::skip]
+fn definitions(t: &mut Table) {
+    let need = Need::Ability;
     t.row("GET /up", Need::Public, routes!(system::up::up));
     t.row("GET /readyz", Need::Public, routes!(system::readyz::readyz));
     t.row("GET /setup", Need::Public, routes!(setup::show::show_setup));
@@ -66,6 +73,7 @@ fn table() -> Table {
     t.row("PUT /api/backup-destinations/{id}", need(Can::UpdateBackupDestinations), routes!(backup_destinations::update::update_backup_destination));
     t.row("DELETE /api/backup-destinations/{id}", need(Can::DeleteBackupDestinations), routes!(backup_destinations::delete::delete_backup_destination));
     t.row("POST /api/backup-destinations/{id}/check", need(Can::UpdateBackupDestinations), routes!(backup_destinations::check::check_backup_destination));
+    t.row("GET /api/backup-destinations/{id}/usage", need(Can::ViewBackupDestinations), routes!(backup_destinations::usage::show_backup_destination_usage));
     t.row("GET /api/backup-tasks", need(Can::ViewBackupTasks), routes!(backup_tasks::list::list_backup_tasks));
     t.row("POST /api/backup-tasks", need(Can::CreateBackupTasks), routes!(backup_tasks::create::create_backup_task));
     t.row("GET /api/backup-tasks/{id}", need(Can::ViewBackupTasks), routes!(backup_tasks::show::show_backup_task));
@@ -76,6 +84,12 @@ fn table() -> Table {
     t.row("POST /api/backup-tasks/{id}/run", need(Can::RunBackupTasks), routes!(backup_tasks::run::run_backup_task));
     t.row("GET /api/backup-tasks/{id}/retention-preview", need(Can::ViewBackups), routes!(backup_tasks::retention_preview::preview_retention));
     t.row("POST /api/backup-tasks/{id}/prune", need(Can::DeleteBackups), routes!(backup_tasks::prune::prune_backup_task));
+}
+
+/// What came of it.
+#[rustfmt::skip]
+fn results(t: &mut Table) {
+    let (need, operator) = (Need::Ability, Need::Operator);
     t.row("GET /api/backup-runs", need(Can::ViewBackupTasks), routes!(backup_runs::list::list_backup_runs));
     t.row("GET /api/backup-runs/{id}", need(Can::ViewBackupTasks), routes!(backup_runs::show::show_backup_run));
     t.row("GET /api/backup-runs/{id}/log", need(Can::ViewBackupTasks), routes!(backup_runs::log::show_backup_run_log));
@@ -100,7 +114,6 @@ fn table() -> Table {
     t.row("GET /api/system/backups/{id}/download", operator(Can::ManageOwnBackups), routes!(system::backups::download::download_own_backup));
     t.row("POST /api/system/backups/{id}/restore", operator(Can::ManageOwnBackups), routes!(system::backups::restore::restore_own_backup));
     t.row("DELETE /api/system/backups/{id}", operator(Can::ManageOwnBackups), routes!(system::backups::delete::delete_own_backup));
-    t
 }
 
 /// One printed line of the table.

@@ -3,6 +3,9 @@
 mod authorization;
 mod bad_input;
 mod contract;
+mod database_restores;
+mod keeping;
+mod own_backups;
 mod page_003;
 mod runs;
 mod secrets;

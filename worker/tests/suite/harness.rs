@@ -12,6 +12,7 @@ use holdfast_vault::{Kek, Opener, SealContext, SealedColumn, Sealer};
 use holdfast_worker::WorkerContext;
 use holdfast_worker::context::{SystemClock, SystemRandom, WorkerParts, worker_name};
 use holdfast_worker::faults::FaultPoints;
+use holdfast_worker::own_database::OwnDatabase;
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use serde_json::json;
@@ -257,12 +258,23 @@ impl World {
         }
     }
 
+    pub fn context_copying(&self, own: Arc<dyn OwnDatabase>) -> Arc<WorkerContext> {
+        let parts = self.parts(FaultPoints::none(), &[]);
+        Arc::new(WorkerContext::new(WorkerParts { own_database: Some(own), ..parts }).unwrap())
+    }
+
     pub fn context_without_root(&self, faults: FaultPoints) -> Arc<WorkerContext> {
         Arc::new(WorkerContext::new(WorkerParts { local_root: None, ..self.parts(faults, &[]) }).unwrap())
     }
 
     /// A worker whose local root is another folder.
     pub fn context_at(&self, root: &Path) -> Arc<WorkerContext> {
+        let local_root = Some(LocalRoot::open(root, Uuid::new_v4()).unwrap());
+        Arc::new(WorkerContext::new(WorkerParts { local_root, ..self.parts(FaultPoints::none(), &[]) }).unwrap())
+    }
+
+    /// A worker whose local store is another one.
+    pub fn context_on(&self, root: &Path) -> Arc<WorkerContext> {
         let local_root = Some(LocalRoot::open(root, Uuid::new_v4()).unwrap());
         Arc::new(WorkerContext::new(WorkerParts { local_root, ..self.parts(FaultPoints::none(), &[]) }).unwrap())
     }
