@@ -13,6 +13,8 @@ mod errors;
 mod grants;
 mod login;
 mod restore;
+#[cfg(test)]
+mod shells;
 
 use crate::asking::{Answer, ask};
 use crate::database::{

@@ -1,4 +1,4 @@
-//! Both programs under every shell that may be `/bin/sh` on a server, without SSH in between.
+//! The programs of files under every shell that may be `/bin/sh` on a server, without SSH in between.
 
 use crate::{files, files_restore};
 use holdfast_domain::source::FilesSpec;
@@ -8,10 +8,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 const FIRST: &str = r#"IFS= read -r p; eval "$(printf %s "$p" | base64 -d)""#;
-const SHELLS: [&[&str]; 3] = [&["dash"], &["bash", "--posix"], &["busybox", "sh"]];
+pub(crate) const SHELLS: [&[&str]; 3] = [&["dash"], &["bash", "--posix"], &["busybox", "sh"]];
 
 /// `program` with `fields` under `sh`. Its input stays open until it ends, as a connection does.
-fn run(sh: &[&str], program: &str, fields: &[&[u8]], rest: &[u8]) -> Output {
+pub(crate) fn run(sh: &[&str], program: &str, fields: &[&[u8]], rest: &[u8]) -> Output {
     let child = Command::new(sh[0])
         .args(&sh[1..])
         .args(["-c", FIRST])

@@ -159,14 +159,13 @@ mod tests {
 
     fn database() -> Database {
         let key = |name: &str, table: &str, to: &str| ForeignKey { name: name.into(), table: table.into(), to: to.into() };
-        Database {
-            name: "d".into(),
-            tables: ["a", "b", "c.d"].map(str::to_owned).to_vec(),
-            views: ["v", "w", "x"].map(str::to_owned).to_vec(),
-            keys: vec![key("k1", "b", "a"), key("k2", "a", "a"), key("k3", "c.d", "b")],
-            uses: [("v", "a"), ("w", "v"), ("x", "b")].map(|(v, t)| (v.to_owned(), t.to_owned())).to_vec(),
-            ..Database::default()
-        }
+        let mut database = Database::default();
+        database.name = "d".into();
+        database.tables = ["a", "b", "c.d"].map(str::to_owned).to_vec();
+        database.views = ["v", "w", "x"].map(str::to_owned).to_vec();
+        database.keys = vec![key("k1", "b", "a"), key("k2", "a", "a"), key("k3", "c.d", "b")];
+        database.uses = [("v", "a"), ("w", "v"), ("x", "b")].map(|(v, t)| (v.to_owned(), t.to_owned())).to_vec();
+        database
     }
 
     fn of(chosen: &Chosen, kind: OmittedKind) -> Vec<&str> {

@@ -18,7 +18,7 @@ use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_remote::Session;
 use std::time::Duration;
 
-const PROGRAM: &str = concat!(
+pub(super) const PROGRAM: &str = concat!(
     include_str!("../say.sh"),
     include_str!("../feed.sh"),
     include_str!("client.sh"),
@@ -43,7 +43,8 @@ pub(super) async fn open(
     Ok(MariadbWriter { framed, expected: target.facts.tables, dry_run: target.dry_run, wrote: false, warnings: left_out(&target.facts) })
 }
 
-fn fields(target: &DatabaseTarget, login: &DatabaseLogin) -> Result<Fields, Failure> {
+/// The program's variables, in the order in which it reads them.
+pub(super) fn fields(target: &DatabaseTarget, login: &DatabaseLogin) -> Result<Fields, Failure> {
     let mut fields = Fields::log_in(login, Some(target.facts.engine))?;
     let flag = |on: bool| if on { "1" } else { "0" };
     fields.push_name(&target.database)?;
@@ -165,9 +166,11 @@ impl MariadbWriter {
     async fn load(&mut self) -> Result<Loaded, Failure> {
         self.framed.end().await?;
         self.framed.until(|state| state.loaded.is_some()).await?;
-        let (state, words) = self.framed.heard();
-        let loaded = state.loaded.unwrap_or(Loaded { status: 1, tables: 0, size_bytes: 0 });
+        let loaded = self.framed.peek().loaded.unwrap_or(Loaded { status: 1, tables: 0, size_bytes: 0 });
         if loaded.status != 0 {
+            // Its reason comes on another stream than this number, and may come later.
+            self.framed.until_exit().await?;
+            let (state, words) = self.framed.heard();
             return Err(state.why_ended(loaded.status, words));
         }
         if loaded.tables < self.expected {
@@ -232,7 +235,8 @@ impl StreamWriter for MariadbWriter {
 impl Hearer for State {
     fn output(&mut self, line: &[u8]) {
         match line {
-            b"holdfast:ready" => self.ready = true,
+            b"holdfast:ready 0" => self.ready = true,
+            b"holdfast:ready 1" => (self.ready, self.existed) = (true, true),
             b"holdfast:done" => self.done = true,
             _ => {
                 let numbers = std::str::from_utf8(line).ok().and_then(|line| line.strip_prefix("holdfast:loaded "));
@@ -258,7 +262,6 @@ impl Hearer for State {
             }
         };
         match key.as_str() {
-            "existed" => self.existed = true,
             "left" => self.left = Some(printable(&value, 200)),
             _ => {
                 if let Some(why) = key.strip_prefix("refused ") {

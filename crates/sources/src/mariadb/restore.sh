@@ -1,6 +1,6 @@
 # Puts a dump from standard input into a database, which is made when it is not there, and dropped again unless told to
 # keep it. Input after the fields: frames of `LENGTH\n` and so many bytes, then `end\n`; then `keep\n`, or anything else to
-# undo. Output: `holdfast:ready`, `holdfast:loaded STATUS TABLES BYTES`, `holdfast:done`.
+# undo. Output: `holdfast:ready EXISTED`, `holdfast:loaded STATUS TABLES BYTES`, `holdfast:done`.
 field; database=$v
 field; existing=$v
 field; dry_run=$v
@@ -39,19 +39,13 @@ case $("$client" --version 2>&1 </dev/null) in
         ;;
 esac
 there=$(query "$look" </dev/null) || exit
-if [ "$there" = 1 ]; then
-    say existed "$database"
-    [ "$existing" = 1 ] || refuse database_exists "$database"
-fi
-if [ "$dry_run" = 1 ]; then
-    echo holdfast:ready
-    exit 0
-fi
+[ "$there" != 1 ] || [ "$existing" = 1 ] || refuse database_exists "$database"
+[ "$dry_run" != 1 ] || { echo "holdfast:ready $there"; exit 0; }
 if [ "$there" != 1 ]; then
     query "$make" </dev/null || exit
     made=1
 fi
-echo holdfast:ready
+echo "holdfast:ready $there"
 result=$(
     {
         { feed; echo "fed=$?" >&7; } |

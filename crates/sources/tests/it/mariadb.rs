@@ -24,10 +24,10 @@ const COUNTS: &str = "SELECT CONCAT((SELECT COUNT(*) FROM information_schema.tab
 async fn every_kind_of_thing_comes_back_equal_whatever_it_is_called() {
     let lab = Lab::new().await;
     for name in ["shop", ODD] {
-        lab.sql("mysql", &format!("CREATE DATABASE {} CHARACTER SET utf8mb3 COLLATE utf8mb3_bin", identifier(name))).await;
+        lab.sql("mysql", &format!("CREATE DATABASE {} CHARACTER SET utf8mb4 COLLATE utf8mb4_icelandic_ci", identifier(name))).await;
         lab.sql(name, EVERYTHING).await;
     }
-    lab.sql("mysql", "CREATE DATABASE empty").await;
+    lab.sql("mysql", "CREATE DATABASE empty CHARACTER SET latin1 COLLATE latin1_german1_ci").await;
     let plan = lab.plan(&spec(&[])).await.unwrap();
     assert_eq!(plan.engine, Engine::Mariadb);
     assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
@@ -140,7 +140,7 @@ async fn databases_are_listed_and_the_engine_is_found_by_who_answers() {
     let lab = Lab::new().await;
     for name in ["shop", ODD] {
         lab.server.create_database(name).await.unwrap();
-        lab.sql(name, "CREATE TABLE `t 1` (t LONGTEXT); INSERT INTO `t 1` VALUES (REPEAT('x', 200000))").await;
+        lab.sql(name, "CREATE TABLE `t 1` (t LONGTEXT); INSERT INTO `t 1` VALUES (REPEAT('x', 200000)); ANALYZE TABLE `t 1` PERSISTENT FOR ALL").await;
     }
     let mut session = lab.bench.session().await;
     let (engine, databases) = database::list(&mut session, EngineChoice::Auto, &lab.admin()).await.unwrap();

@@ -117,6 +117,7 @@ impl Customer {
             .args(["-h".as_ref(), self.server.socket_dir().as_os_str(), "-U".as_ref(), SUPERUSER.as_ref()])
             .env("PGPORT", self.server.port().to_string())
             .env("PGDATABASE", database)
+            .env("PGCLIENTENCODING", "UTF8")
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

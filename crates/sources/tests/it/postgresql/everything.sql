@@ -53,7 +53,7 @@ CREATE AGGREGATE product(int) (SFUNC = int4mul, STYPE = int, INITCOND = '1');
 CREATE RULE forward AS ON INSERT TO base DO ALSO NOTIFY base;
 ALTER TABLE parent ENABLE ROW LEVEL SECURITY;
 CREATE POLICY small ON parent USING (id < 10);
-CREATE STATISTICS both ON a, b FROM derived;
+CREATE STATISTICS of_both ON a, b FROM derived;
 CREATE PUBLICATION news FOR TABLE parent;
 CREATE UNLOGGED TABLE fast (a int); INSERT INTO fast VALUES (1);
 CREATE TABLE "Zweites Schema"."Dot.ted ""quoted"" 'name'" ("col umn" int, "sel;ect" text);
