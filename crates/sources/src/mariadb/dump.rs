@@ -155,7 +155,7 @@ mod tests {
         let mut report = SourceReport::default();
         judge.note("tables", tables.as_bytes(), &mut report).unwrap();
         dump.as_bytes().chunks(chunk).for_each(|bytes| judge.see(bytes).unwrap());
-        judge.end(0, &report, &Said::new(&Words::default()))
+        judge.end(0, &mut report, &Said::new(&Words::default()))
     }
 
     #[test]
