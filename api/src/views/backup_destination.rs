@@ -35,6 +35,19 @@ struct S3View {
     has_credentials: bool,
 }
 
+/// What lies at a destination, and what room there is.
+#[derive(Serialize, ToSchema)]
+pub struct UsageView {
+    /// Backups with a copy there.
+    pub backups: i64,
+    /// What their objects take, by record.
+    pub stored_bytes: i64,
+    /// The whole room; null where the store does not say.
+    pub total_bytes: Option<u64>,
+    /// Room that is left; null where the store does not say.
+    pub available_bytes: Option<u64>,
+}
+
 impl BackupDestinationView {
     /// The view of `row`.
     #[must_use]

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use aws_credential_types::Credentials;
 use chrono::{DateTime, Utc};
 use client::{Call, Client, Waited};
-use holdfast_domain::check::CheckStep;
+use holdfast_domain::check::{CheckStep, is_ok};
 use holdfast_domain::destination::{DestinationConfig, DestinationKind};
 use holdfast_domain::manifest::ManifestObject;
 use holdfast_domain::{Failure, FailureCode, Step};
@@ -34,6 +34,11 @@ use xml::Leaves;
 
 /// Unfinished uploads of one name that are ended at most: an attempt leaves one.
 const MOST_UNFINISHED: usize = 50;
+
+/// Somebody waits for a check, half a minute at most.
+const CHECK_LIMIT: Duration = Duration::from_secs(20);
+/// What a check that failed may take for its traces.
+const CLEAN_LIMIT: Duration = Duration::from_secs(5);
 
 /// A destination's row, with its secrets opened.
 pub struct S3Settings {
@@ -124,13 +129,26 @@ impl S3Destination {
         Err(Failure::new(step, FailureCode::InvalidConfig, "The object's name is no plain path."))
     }
 
+    /// The steps of a check; whether there was a store to speak to.
+    async fn check_all(&self, name: &str, steps: &mut Vec<CheckStep>) -> bool {
+        if let Err(failure) = probe::write_and_read(self, name, steps).await {
+            return failure.step != Step::Connect;
+        }
+        match self.check_delete(name).await {
+            Ok(()) => steps.push(CheckStep::passed("delete", "It was deleted again, and an unfinished upload with it.")),
+            Err(failure) => steps.push(CheckStep::failed("delete", &failure)),
+        }
+        true
+    }
+
     /// Deletes the probe, together with an upload of its name that was begun and left: what a dead worker leaves.
     async fn check_delete(&self, name: &str) -> Result<(), Failure> {
         let key = self.key(Step::FinishDestination, name)?;
         begin(&self.client, &key, Step::Stream, &Waited::default()).await?;
         self.delete(name).await?;
         match look(&self.client, &key, Step::Verify, &Waited::default()).await {
-            Err(refused) if refused.is(&["NoSuchKey"]) => Ok(()),
+            // Amazon says the second to keys without the right to list; this one was readable a moment ago.
+            Err(refused) if refused.is(&["NoSuchKey", "AccessDenied"]) => Ok(()),
             Err(refused) => Err(refused.into()),
             Ok(_) => {
                 let detail = "The object can still be read after it was deleted.";
@@ -177,16 +195,17 @@ impl Destination for S3Destination {
     async fn check(&self, probe_name: &str) -> Vec<CheckStep> {
         let mut steps = vec![CheckStep::passed("transport", transport(self.client.address.is_plain))];
         let hasty = Self { client: Arc::new(self.client.hasty()), folder: self.folder.clone() };
-        if probe::write_and_read(&hasty, probe_name, &mut steps).await.is_err() {
-            // What there is of the probe goes; why it is there has been said already.
-            drop(hasty.delete(probe_name).await);
-            return steps;
-        }
-        match hasty.check_delete(probe_name).await {
-            Ok(()) => {
-                steps.push(CheckStep::passed("delete", "It was deleted again, and an unfinished upload with it."))
-            }
-            Err(failure) => steps.push(CheckStep::failed("delete", &failure)),
+        let checked = tokio::time::timeout(CHECK_LIMIT, hasty.check_all(probe_name, &mut steps)).await;
+        let is_reached = checked.unwrap_or_else(|_| {
+            let detail = format!("The store was not done within {} s.", CHECK_LIMIT.as_secs());
+            let failure = Failure::new(Step::Stream, FailureCode::DestinationFailed, detail);
+            let next = ["write", "read_back", "delete"][(steps.len() - 1).min(2)];
+            steps.push(CheckStep::failed(next, &failure));
+            true
+        });
+        if is_reached && !is_ok(&steps) {
+            // What there may be of the probe goes; what failed has been said already.
+            drop(tokio::time::timeout(CLEAN_LIMIT, hasty.delete(probe_name)).await);
         }
         steps
     }

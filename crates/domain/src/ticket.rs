@@ -36,6 +36,11 @@ pub enum TicketAction {
         /// Which.
         id: BackupDestinationId,
     },
+    /// Room at a destination.
+    BackupDestinationUsage {
+        /// Which.
+        id: BackupDestinationId,
+    },
     /// Databases that a log-in on a server can see.
     ListDatabases {
         /// Which server.

@@ -42,21 +42,24 @@ pub struct GuardedHttp {
 }
 
 impl GuardedHttp {
-    /// A client behind `guard`. Reads the system's certificates.
+    /// A client behind `guard`. Reads the system's certificates; on a machine without any, every certificate is refused
+    /// and plain http works.
     ///
     /// # Errors
-    /// The system's certificates cannot be used.
+    /// TLS cannot be set up.
     pub fn new(guard: EgressGuard) -> Result<Self, HttpError> {
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_LIMIT)
-            .pool_idle_timeout(IDLE_LIMIT)
-            .dns_resolver(GuardedNames(guard.clone()))
-            .build()
-            .map_err(|e| HttpError::Tls(innermost(&e)))?;
+        let builder = || {
+            Client::builder()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .referer(false)
+                .retry(reqwest::retry::never())
+                .connect_timeout(CONNECT_LIMIT)
+                .pool_idle_timeout(IDLE_LIMIT)
+                .dns_resolver(GuardedNames(guard.clone()))
+        };
+        let built = builder().build().or_else(|_| builder().tls_certs_only([]).build());
+        let client = built.map_err(|e| HttpError::Tls(innermost(&e)))?;
         Ok(Self { client, guard })
     }
 
@@ -214,5 +217,29 @@ mod tests {
         let error = client.send(get(&format!("https://127.0.0.1:{port}/"))).await.expect_err("no TLS");
         assert!(matches!(error, HttpError::Tls(_)), "{error}");
         assert!(!error.to_string().contains("https://"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_nobody_vouches_for_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let openssl = |arguments: &[&str]| {
+            let mut command = tokio::process::Command::new("openssl");
+            command.args(arguments).current_dir(folder.path()).stdin(std::process::Stdio::null()).kill_on_drop(true);
+            command
+        };
+        let make = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1", "-addext"];
+        let mut make = openssl(&make);
+        let made = make.args(["subjectAltName=DNS:localhost", "-keyout", "key", "-out", "cert"]).output().await;
+        assert!(made.expect("openssl").status.success());
+        let free = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("its address");
+        let serve = ["s_server", "-quiet", "-www", "-key", "key", "-cert", "cert", "-accept"];
+        let _server = openssl(&serve).arg(free.port().to_string()).spawn().expect("openssl");
+        let limit = std::time::Instant::now() + Duration::from_secs(20);
+        while tokio::net::TcpStream::connect(free).await.is_err() && std::time::Instant::now() < limit {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let url = format!("https://localhost:{}/", free.port());
+        let error = client(&["127.0.0.0/8", "::1/128"]).send(get(&url)).await.expect_err("a stranger");
+        assert!(matches!(&error, HttpError::Tls(text) if text.contains("UnknownIssuer")), "{error}");
     }
 }

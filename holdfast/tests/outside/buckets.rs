@@ -44,6 +44,13 @@ async fn a_backup_in_a_bucket_comes_back_and_its_place_stays_its_place() -> Resu
     let bytes = site.download(&backup, &object).await?;
     ensure!(bytes > 16 << 20, "an object of several parts");
 
+    let usage = site.client.get(&format!("backup-destinations/{id}/usage")).await?;
+    let stored = usage["data"]["stored_bytes"].as_u64().context("no stored bytes")?;
+    ensure!(usage["data"]["backups"] == json!(1) && stored >= bytes, "{usage:#}");
+    ensure!(usage["data"]["available_bytes"].is_null(), "S3 does not say: {usage:#}");
+    let local = site.client.get(&format!("backup-destinations/{}/usage", site.destination)).await?;
+    ensure!(local["data"]["available_bytes"].as_u64() > Some(0), "{local:#}");
+
     // The place cannot be exchanged under the backups; the keys can.
     let path = format!("backup-destinations/{id}");
     for change in [json!({"s3_bucket_name": "other"}), json!({"custom_s3_endpoint": "https://other.example"})] {

@@ -2,6 +2,7 @@
 //! address that a tenant chose, or read a backup. It serves nobody without a ticket, does exactly what the ticket says,
 //! and gives no byte of a copy that it did not check. It must never follow a request's own words for what to do.
 
+mod backup_destination_usage;
 mod check_answer;
 mod check_backup_destination;
 mod check_remote_server;
@@ -45,6 +46,9 @@ async fn act(State(context): State<Arc<WorkerContext>>, headers: HeaderMap) -> R
         TicketAction::CheckRemoteServer { id } => check_remote_server::check_remote_server(&context, &access, id).await,
         TicketAction::CheckBackupDestination { id } => {
             check_backup_destination::check_backup_destination(&context, &access, id).await
+        }
+        TicketAction::BackupDestinationUsage { id } => {
+            backup_destination_usage::backup_destination_usage(&context, &access, id).await
         }
         TicketAction::ListDatabases { id, engine, host, port, username } => {
             let named = Named { host, port, username };

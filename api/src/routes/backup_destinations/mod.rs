@@ -6,6 +6,7 @@ pub mod delete;
 pub mod list;
 pub mod show;
 pub mod update;
+pub mod usage;
 
 use crate::validation::{Fields, Presence, texts};
 use crate::views::backup_destination::DestinationConfig;
@@ -149,6 +150,14 @@ fn endpoint(raw: &str) -> Result<String, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_fits_into_a_header() {
+        assert_eq!(access_key(" AKIA0+x.y ").as_deref(), Ok("AKIA0+x.y"));
+        for bad in ["", " ", "a b", "a/b", "a\r\nX-Y: z", "a,b", "é", "a=b", "a\"b"] {
+            assert!(access_key(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn an_endpoint_is_a_host_and_nothing_else() {

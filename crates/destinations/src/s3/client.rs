@@ -29,7 +29,7 @@ pub(super) const ANSWER_BYTES: usize = 1 << 20;
 /// No request takes longer than this, and the time its bytes need at the slowest pace.
 const BASE_LIMIT: Duration = Duration::from_secs(300);
 /// A check does not wait longer for a silent store.
-const HASTY_STALL: Duration = Duration::from_secs(10);
+const HASTY_STALL: Duration = Duration::from_secs(8);
 /// The slowest pace, bytes a second.
 const SLOWEST: u64 = 8 << 10;
 

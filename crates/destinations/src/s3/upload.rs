@@ -29,7 +29,7 @@ const MOST_PARTS: usize = 10_000;
 /// Parts on their way at a time, beside the one that fills.
 const FLYING: usize = 2;
 /// How long an abort talks to the store; what it could not remove is removed by its record.
-const ABORT_LIMIT: Duration = Duration::from_secs(30);
+const ABORT_LIMIT: Duration = Duration::from_secs(8);
 
 /// An object in the making.
 pub(super) struct S3Sink {

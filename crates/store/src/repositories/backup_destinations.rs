@@ -7,8 +7,8 @@ use holdfast_domain::ids::{BackupDestinationId, UserId};
 use holdfast_entity::{backup_destinations as table, backup_task_destinations, backup_tasks};
 use sea_orm::sea_query::extension::postgres::PgExpr;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel,
+    PaginatorTrait, QueryFilter, QuerySelect, Statement,
 };
 use uuid::Uuid;
 
@@ -97,6 +97,24 @@ impl BackupDestinations<'_> {
     /// The database failed.
     pub async fn count(&self) -> Result<u64, StoreError> {
         Ok(self.select().count(self.0.conn()).await?)
+    }
+
+    /// Backups that lie at one, and their stored bytes, by record.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn held(&self, id: BackupDestinationId) -> Result<(i64, i64), StoreError> {
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            "SELECT count(DISTINCT c.id) AS copies, coalesce(sum(o.size_bytes), 0)::bigint AS bytes
+             FROM backup_copies c LEFT JOIN backup_copy_objects o ON o.backup_copy_id = c.id
+             WHERE c.team_id = $1 AND c.backup_destination_id = $2 AND c.state IN ('committed', 'recycled', 'deleting')",
+            [self.0.team_id().0.into(), id.0.into()],
+        );
+        match self.0.conn().query_one_raw(statement).await? {
+            Some(row) => Ok((row.try_get("", "copies")?, row.try_get("", "bytes")?)),
+            None => Ok((0, 0)),
+        }
     }
 
     /// Registers one.

@@ -71,6 +71,7 @@ impl Tickets<'_> {
         let (destination, backup) = match action {
             TicketAction::CheckRemoteServer { .. } | TicketAction::ListDatabases { .. } => (None, None),
             TicketAction::CheckBackupDestination { id: destination }
+            | TicketAction::BackupDestinationUsage { id: destination }
             | TicketAction::DownloadOwnBackup { destination, .. }
             | TicketAction::DeleteOwnBackup { destination, .. } => (Some(destination.0), None),
             TicketAction::ListFiles { id, .. } | TicketAction::Download { id, .. } => (None, Some(id.0)),
