@@ -17,6 +17,8 @@ mod refused;
 mod restore;
 mod rows;
 mod selection;
+#[cfg(test)]
+mod shells;
 
 use crate::asking::{Answer, ask};
 use crate::database::{DatabaseInfo, DatabaseLogin, DatabasePlan, DatabaseTarget, PlannedKind, PlannedStream, TableInfo};

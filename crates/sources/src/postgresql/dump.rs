@@ -16,7 +16,8 @@ use holdfast_remote::Session;
 use std::collections::HashSet;
 use std::time::Duration;
 
-const PROGRAM: &str = concat!(
+/// What runs on the server.
+pub(super) const PROGRAM: &str = concat!(
     include_str!("../say.sh"),
     include_str!("connect.sh"),
     include_str!("dump.sh")

@@ -10,7 +10,8 @@ use holdfast_domain::warning::{Warning, WarningCode};
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_remote::Session;
 
-const PROGRAM: &str = concat!(
+/// What runs on the server.
+pub(super) const PROGRAM: &str = concat!(
     include_str!("../say.sh"),
     include_str!("connect.sh"),
     include_str!("globals.sh")

@@ -17,7 +17,8 @@ use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_remote::Session;
 use std::time::Duration;
 
-const PROGRAM: &str = concat!(
+/// What runs on the server.
+pub(super) const PROGRAM: &str = concat!(
     include_str!("../say.sh"),
     include_str!("../feed.sh"),
     include_str!("connect.sh"),
