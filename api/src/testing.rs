@@ -121,6 +121,13 @@ impl App {
         Person { token: self.token(&person, abilities).await, ..person }
     }
 
+    /// From now on the person runs the installation.
+    pub async fn make_operator(&self, person: &Person) {
+        let pool = self.database.owner_pool().await.unwrap();
+        let set = "UPDATE users SET is_operator = true WHERE id = $1";
+        sqlx::query(set).bind(person.user_id.0).execute(&pool).await.unwrap();
+    }
+
     /// Another token of the same person.
     pub async fn token(&self, person: &Person, abilities: Abilities) -> String {
         let plain = PlainToken::generate(&mut *self.rng.lock().unwrap());

@@ -47,6 +47,8 @@ fn every_operation_of_the_document_has_exactly_one_row() {
 async fn each_route_answers_exactly_those_who_may() {
     let app = App::start().await;
     let ann = app.person("ann@example.com", Abilities::All).await;
+    app.make_operator(&ann).await;
+    let bob = app.person("bob@example.com", Abilities::All).await;
     for row in rows() {
         let path = row.path.replace("{id}", "1");
         let name = format!("{} {}", row.method, row.path);
@@ -54,7 +56,7 @@ async fn each_route_answers_exactly_those_who_may() {
             continue;
         }
         assert_eq!(app.call("", &row.method, &path, Value::Null).await.status, 401, "{name}");
-        let Need::Ability(needed) = row.need else {
+        let (Need::Ability(needed) | Need::Operator(needed)) = row.need else {
             let none = app.token(&ann, Abilities::Only(vec![])).await;
             assert_ne!(app.call(&none, &row.method, &path, Value::Null).await.status, 403, "{name}");
             continue;
@@ -68,6 +70,9 @@ async fn each_route_answers_exactly_those_who_may() {
         let only = app.token(&ann, Abilities::Only(vec![needed])).await;
         let status = app.call(&only, &row.method, &path, Value::Null).await.status;
         assert!(!matches!(status.as_u16(), 401 | 403 | 500), "{name}: {status}");
+        let of_bob = app.call(&bob.token, &row.method, &path, Value::Null).await;
+        let is_for_operators = matches!(row.need, Need::Operator(_));
+        assert_eq!(of_bob.status == 403 && of_bob.json()["code"] == "operators_only", is_for_operators, "{name}");
     }
 }
 

@@ -201,11 +201,7 @@ impl Store {
     ///
     /// # Errors
     /// The database failed.
-    pub async fn stray_own_backups(
-        &self,
-        queued_secs: f64,
-        at_most: i32,
-    ) -> Result<Vec<StrayOwnBackup>, StoreError> {
+    pub async fn stray_own_backups(&self, queued_secs: f64, at_most: i32) -> Result<Vec<StrayOwnBackup>, StoreError> {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             "SELECT team_id, own_backup_id, epoch, verdict FROM stray_own_backups($1, $2)",

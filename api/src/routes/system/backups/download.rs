@@ -26,7 +26,10 @@ pub async fn download_own_backup(
     let tx = state.store().for_team(&auth.access).await?;
     let row = found::<OwnBackupId, _>(tx.own_backups().find(id).await?)?;
     if row.status != "succeeded" {
-        return Err(Problem::conflict("not_there", format!("There is nothing to download: this copy is {}.", row.status)));
+        return Err(Problem::conflict(
+            "not_there",
+            format!("There is nothing to download: this copy is {}.", row.status),
+        ));
     }
     tx.audit_events().record("own_backup.download", &format!("own_backups:{id}"), json!({})).await?;
     tx.commit().await?;

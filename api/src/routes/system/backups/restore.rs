@@ -22,7 +22,10 @@ pub async fn restore_own_backup(
     let tx = state.store().for_team(&auth.access).await?;
     let row = found::<OwnBackupId, _>(tx.own_backups().find(id).await?)?;
     let Some(sha256) = row.sha256 else {
-        return Err(Problem::conflict("not_there", format!("There is nothing to restore: this copy is {}.", row.status)));
+        return Err(Problem::conflict(
+            "not_there",
+            format!("There is nothing to restore: this copy is {}.", row.status),
+        ));
     };
     Err(Problem::conflict(
         "restore_offline",
