@@ -236,7 +236,7 @@ async fn nothing_is_loaded_from_a_file_that_is_not_whole_or_not_ours() {
     let cut = &plain[..plain.len() / 2];
     let hostile = plain.replace("-- end of the copy", "DROP TABLE users;\n-- end of the copy");
     let program = plain.replace("FROM stdin;", "FROM PROGRAM 'touch /tmp/holdfast-owned';");
-    let newer = plain.replace("-- migration: m20261120_000011", "-- migration: m29991231_000011");
+    let newer = plain.replace("-- migration: m2026", "-- migration: m2999");
     let new = Site::empty().await;
     for (file, key, said) in [
         (sealed("end", &without_end), &key, "cut short"),
@@ -286,7 +286,9 @@ async fn no_command_works_with_a_missing_wrong_or_open_key() {
 #[tokio::test]
 async fn migrate_makes_the_schema_once_and_asks_where_the_copy_goes_before_it_changes_data() {
     let site = Site::empty().await;
-    assert!(site.ok(&["migrate"], "").contains("11 migrations applied"));
+    let sql = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migration/src/sql");
+    let known = std::fs::read_dir(sql).expect("the migrations").count();
+    assert!(site.ok(&["migrate"], "").contains(&format!("{known} migrations applied")));
     assert_eq!(site.ok(&["migrate"], ""), "the schema is up to date\n");
     site.create_user("ann@example.org");
     // As if the newest migration were still to come.

@@ -1,6 +1,7 @@
 //! `backup_destinations`: where bytes go. Secrets come in sealed and leave sealed.
 
-use super::{Listed, PageRequest, contains_pattern, handle, list};
+use super::definitions::definitions;
+use super::handle;
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupDestinationId, UserId};
@@ -36,67 +37,15 @@ pub struct NewBackupDestination {
     pub sealed_secret_key: Option<Vec<u8>>,
 }
 
+definitions!(BackupDestinations, BackupDestinationId);
+
 impl BackupDestinations<'_> {
-    fn select(&self) -> sea_orm::Select<table::Entity> {
-        table::Entity::find()
-            .filter(table::Column::TeamId.eq(self.0.team_id().0))
-            .filter(table::Column::DeletedAt.is_null())
-    }
-
-    /// A page of them; `search` matches the label.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn list(&self, page: PageRequest, search: Option<&str>) -> Result<Listed<table::Model>, StoreError> {
-        let mut select = self.select();
-        if let Some(text) = search {
-            select = select.filter(sea_orm::sea_query::Expr::col(table::Column::Label).ilike(contains_pattern(text)));
-        }
-        list(select, table::Column::Id, page, self.0.conn()).await
-    }
-
-    /// One that is not deleted.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn find(&self, id: BackupDestinationId) -> Result<Option<table::Model>, StoreError> {
-        Ok(self.select().filter(table::Column::Id.eq(id.0)).one(self.0.conn()).await?)
-    }
-
-    /// One that is not deleted, locked until the transaction ends.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn find_for_update(&self, id: BackupDestinationId) -> Result<Option<table::Model>, StoreError> {
-        Ok(self.select().filter(table::Column::Id.eq(id.0)).lock_exclusive().one(self.0.conn()).await?)
-    }
-
-    /// One, deleted or not: copies stay where they are when their destination is removed from the page.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn find_any(&self, id: BackupDestinationId) -> Result<Option<table::Model>, StoreError> {
-        Ok(table::Entity::find()
-            .filter(table::Column::TeamId.eq(self.0.team_id().0))
-            .filter(table::Column::Id.eq(id.0))
-            .one(self.0.conn())
-            .await?)
-    }
-
     /// How many of `ids` are the team's and not deleted.
     ///
     /// # Errors
     /// The database failed.
     pub async fn count_of(&self, ids: &[i64]) -> Result<u64, StoreError> {
         Ok(self.select().filter(table::Column::Id.is_in(ids.iter().copied())).count(self.0.conn()).await?)
-    }
-
-    /// How many there are.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn count(&self) -> Result<u64, StoreError> {
-        Ok(self.select().count(self.0.conn()).await?)
     }
 
     /// Backups that lie at one, and their stored bytes, by record.
@@ -136,14 +85,6 @@ impl BackupDestinations<'_> {
             ..Default::default()
         };
         Ok(row.insert(self.0.conn()).await?)
-    }
-
-    /// Writes every column of a row that [`Self::find_for_update`] gave.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn save(&self, row: table::Model) -> Result<table::Model, StoreError> {
-        Ok(row.into_active_model().reset_all().update(self.0.conn()).await?)
     }
 
     /// Tasks (not deleted) that write to it.

@@ -1,13 +1,13 @@
 //! `backup_runs`, the side of those who ask: create, look, cancel. What a worker writes stands in `run_execution`.
 
+use super::cancelling::cancel_sql;
 use super::{Listed, PageRequest, handle, list};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupRunId, BackupTaskId, UserId};
 use holdfast_entity::{backup_run_lines, backup_runs as table};
-use sea_orm::sea_query::{CaseStatement, Expr};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     QuerySelect,
 };
 
@@ -150,34 +150,9 @@ impl BackupRuns<'_> {
         id: BackupRunId,
         now: DateTime<Utc>,
     ) -> Result<Option<table::Model>, StoreError> {
-        let queued = || Expr::col(table::Column::Status).eq("queued");
-        let at_once = |then: Expr, column: table::Column| {
-            Expr::Case(Box::new(CaseStatement::new().case(queued(), then).finally(Expr::col(column))))
-        };
-        let changed = table::Entity::update_many()
-            .col_expr(table::Column::CancelRequestedAt, Expr::value(now))
-            .col_expr(table::Column::CompletedAt, at_once(Expr::value(now), table::Column::CompletedAt))
-            .col_expr(table::Column::ErrorCode, at_once(Expr::value("cancelled"), table::Column::ErrorCode))
-            .col_expr(
-                table::Column::ErrorMessage,
-                at_once(Expr::value("It was cancelled before it started."), table::Column::ErrorMessage),
-            )
-            // Nothing of a run that was never claimed can be alive anywhere.
-            .col_expr(
-                table::Column::ProcessTerminated,
-                Expr::Case(Box::new(
-                    CaseStatement::new()
-                        .case(queued().and(Expr::col(table::Column::Attempts).eq(0)), Expr::value(true))
-                        .finally(Expr::col(table::Column::ProcessTerminated)),
-                )),
-            )
-            .col_expr(table::Column::Status, at_once(Expr::value("cancelled"), table::Column::Status))
-            .filter(table::Column::TeamId.eq(self.0.team_id().0))
-            .filter(table::Column::Id.eq(id.0))
-            .filter(table::Column::Status.is_in(UNFINISHED))
-            .exec(self.0.conn())
-            .await?;
-        tracing::debug!(run = %id, rows = changed.rows_affected, "cancel requested");
+        let values = [id.0.into(), self.0.team_id().0.into(), now.into()];
+        let changed = self.0.change(cancel_sql!("backup_runs"), values).await?;
+        tracing::debug!(run = %id, rows = changed, "cancel requested");
         self.find(id).await
     }
 

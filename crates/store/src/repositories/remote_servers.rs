@@ -1,6 +1,7 @@
 //! `remote_servers`: hosts reached by SSH. Secrets come in sealed and leave sealed.
 
-use super::{Listed, PageRequest, contains_pattern, handle, list};
+use super::definitions::definitions;
+use super::handle;
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{RemoteServerId, UserId};
@@ -44,61 +45,9 @@ pub struct NewRemoteServer {
     pub pinned_host_key: Option<String>,
 }
 
+definitions!(RemoteServers, RemoteServerId);
+
 impl RemoteServers<'_> {
-    fn select(&self) -> sea_orm::Select<table::Entity> {
-        table::Entity::find()
-            .filter(table::Column::TeamId.eq(self.0.team_id().0))
-            .filter(table::Column::DeletedAt.is_null())
-    }
-
-    /// A page of them; `search` matches the label.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn list(&self, page: PageRequest, search: Option<&str>) -> Result<Listed<table::Model>, StoreError> {
-        let mut select = self.select();
-        if let Some(text) = search {
-            select = select.filter(sea_orm::sea_query::Expr::col(table::Column::Label).ilike(contains_pattern(text)));
-        }
-        list(select, table::Column::Id, page, self.0.conn()).await
-    }
-
-    /// One that is not deleted.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn find(&self, id: RemoteServerId) -> Result<Option<table::Model>, StoreError> {
-        Ok(self.select().filter(table::Column::Id.eq(id.0)).one(self.0.conn()).await?)
-    }
-
-    /// One that is not deleted, locked until the transaction ends.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn find_for_update(&self, id: RemoteServerId) -> Result<Option<table::Model>, StoreError> {
-        Ok(self.select().filter(table::Column::Id.eq(id.0)).lock_exclusive().one(self.0.conn()).await?)
-    }
-
-    /// One, deleted or not: for backups that were made from it.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn find_any(&self, id: RemoteServerId) -> Result<Option<table::Model>, StoreError> {
-        Ok(table::Entity::find()
-            .filter(table::Column::TeamId.eq(self.0.team_id().0))
-            .filter(table::Column::Id.eq(id.0))
-            .one(self.0.conn())
-            .await?)
-    }
-
-    /// How many there are.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn count(&self) -> Result<u64, StoreError> {
-        Ok(self.select().count(self.0.conn()).await?)
-    }
-
     /// Registers one.
     ///
     /// # Errors
@@ -123,14 +72,6 @@ impl RemoteServers<'_> {
             ..Default::default()
         };
         Ok(row.insert(self.0.conn()).await?)
-    }
-
-    /// Writes every column of a row that [`Self::find_for_update`] gave.
-    ///
-    /// # Errors
-    /// [`StoreError::Duplicate`] as in [`Self::create`].
-    pub async fn save(&self, row: table::Model) -> Result<table::Model, StoreError> {
-        Ok(row.into_active_model().reset_all().update(self.0.conn()).await?)
     }
 
     /// Tasks (not deleted) that use it.
