@@ -41,7 +41,7 @@ const TABLES: &str = include_str!("mariadb/tables.sql");
 const EACH: &str = include_str!("mariadb/each.sql");
 /// And when something is excluded: which view names which table.
 const EACH_WITH_USES: &str = concat!(include_str!("mariadb/each.sql"), include_str!("mariadb/uses.sql"));
-/// How many tables a database has.
+/// How many tables a database has, and how many of them keep a history.
 const COUNT: &str = include_str!("mariadb/count.sql");
 
 /// They hold no data of a customer's, or accounts that a restore must not replace.

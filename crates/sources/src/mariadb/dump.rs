@@ -118,6 +118,10 @@ impl Judge for Dump {
             let tables = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse::<u64>().ok());
             report.tables = tables.map(|tables| tables.saturating_sub(self.omitted_tables));
         }
+        if key == "no_history" {
+            let message = "the history of system-versioned tables was not stored: the dump program there is too old";
+            report.warnings.push(Warning { code: WarningCode::NotStored, path: None, message: message.to_owned() });
+        }
         Ok(())
     }
 

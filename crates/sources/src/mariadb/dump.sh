@@ -35,8 +35,13 @@ options_of_all='--single-transaction --quick --triggers --hex-blob --default-cha
 # Oracle's: neither is wanted in a backup of one database, and both fail against other servers.
 has --set-gtid-purged && options_of_all="$options_of_all --set-gtid-purged=OFF"
 has --column-statistics && options_of_all="$options_of_all --skip-column-statistics"
-tables=$(query "$count" "$database" </dev/null) || exit
-say tables "$tables"
+counted=$(query "$count" "$database" </dev/null) || exit
+say tables "${counted% *}"
+if has --dump-history; then
+    options_of_all="$options_of_all --dump-history"
+elif [ "${counted#* }" != 0 ]; then
+    say no_history "$dumper"
+fi
 dump() { with_login "$dumper" --defaults-file=/dev/fd/3 $options_of_all "$@" 4</dev/null; }
 die_with_input
 echo holdfast:data

@@ -40,7 +40,14 @@ pub(super) async fn open(
     let fields = fields(target, login)?;
     let mut framed = Framed::start(session, PROGRAM, &fields.bytes(), State::default()).await?;
     framed.until(|state| state.ready).await?;
-    Ok(MariadbWriter { framed, expected: target.facts.tables, dry_run: target.dry_run, wrote: false, warnings: left_out(&target.facts) })
+    Ok(MariadbWriter {
+        framed,
+        expected: target.facts.tables,
+        version: target.facts.server_version.clone(),
+        dry_run: target.dry_run,
+        wrote: false,
+        warnings: left_out(&target.facts),
+    })
 }
 
 /// The program's variables, in the order in which it reads them.
@@ -52,7 +59,7 @@ pub(super) fn fields(target: &DatabaseTarget, login: &DatabaseLogin) -> Result<F
     fields.push(flag(target.dry_run));
     let name = format!("SET @d = {};\n", literal(&target.database));
     fields.push(&format!(
-        "{name}SELECT COUNT(*) FROM information_schema.schemata WHERE BINARY schema_name = BINARY @d;"
+        "{name}SELECT CONCAT(COUNT(*), ' ', VERSION()) FROM information_schema.schemata WHERE BINARY schema_name = BINARY @d;"
     ));
     fields.push(&format!("{name}{}", execute(&format!("'CREATE DATABASE ', {}{}", quoted("@d"), like(&target.facts)?))));
     fields.push(&format!("{name}{}", execute(&format!("'DROP DATABASE IF EXISTS ', {}", quoted("@d")))));
@@ -120,10 +127,26 @@ fn left_out(facts: &DatabaseFacts) -> Warnings {
     warnings
 }
 
+/// A dump of a newer server, or of the other maker's, may hold what this one does not understand.
+fn warn_of_version(dumped: &str, here: &str) -> Option<Warning> {
+    let of = |version: &str| {
+        let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse::<u32>().ok());
+        Some((version.contains("MariaDB"), numbers.next()?, numbers.next()?))
+    };
+    let ((maker, major, minor), (maker_here, major_here, minor_here)) = (of(dumped)?, of(here)?);
+    let may_refuse = maker != maker_here || (major, minor) > (major_here, minor_here);
+    may_refuse.then(|| Warning {
+        code: WarningCode::NotRestored,
+        path: None,
+        message: format!("the dump is of {}, and {} may refuse it", printable(dumped, 60), printable(here, 60)),
+    })
+}
+
 /// A dump on its way back.
 pub struct MariadbWriter {
     framed: Framed<State>,
     expected: u64,
+    version: String,
     dry_run: bool,
     wrote: bool,
     warnings: Warnings,
@@ -137,6 +160,7 @@ struct State {
     done: bool,
     loaded: Option<Loaded>,
     left: Option<String>,
+    server: String,
     refused: Option<Failure>,
     said: Vec<String>,
 }
@@ -206,7 +230,9 @@ impl StreamWriter for MariadbWriter {
     async fn finish(mut self: Box<Self>) -> Result<Restored, Failure> {
         if self.dry_run {
             let _ = self.framed.until_exit().await;
-            return Ok(Restored { warnings: self.warnings, ..Restored::default() });
+            let mut warnings = std::mem::take(&mut self.warnings);
+            warn_of_version(&self.version, &self.framed.peek().server).into_iter().for_each(|w| warnings.push(w));
+            return Ok(Restored { warnings, ..Restored::default() });
         }
         let loaded = match self.load().await {
             Ok(loaded) => loaded,
@@ -262,6 +288,7 @@ impl Hearer for State {
             }
         };
         match key.as_str() {
+            "server" => self.server = value,
             "left" => self.left = Some(printable(&value, 200)),
             _ => {
                 if let Some(why) = key.strip_prefix("refused ") {
@@ -301,6 +328,13 @@ mod tests {
             roles: Vec::new(),
             omitted: Vec::new(),
         }
+    }
+
+    #[test]
+    fn a_newer_or_another_makers_dump_is_warned_of() {
+        let warned = |dumped, here| warn_of_version(dumped, here).is_some();
+        assert!(warned("11.4.2-MariaDB", "10.11.19-MariaDB-0+deb12u1") && warned("8.0.36", "10.11.19-MariaDB"));
+        assert!(!warned("10.6.1-MariaDB", "10.11.19-MariaDB") && !warned("8.0.36", "8.4.0") && !warned("", "8.4.0"));
     }
 
     #[test]

@@ -39,6 +39,8 @@ case $("$client" --version 2>&1 </dev/null) in
         ;;
 esac
 there=$(query "$look" </dev/null) || exit
+say server "${there#* }"
+there=${there%% *}
 [ "$there" != 1 ] || [ "$existing" = 1 ] || refuse database_exists "$database"
 [ "$dry_run" != 1 ] || { echo "holdfast:ready $there"; exit 0; }
 if [ "$there" != 1 ]; then

@@ -39,6 +39,10 @@ SELECT NEXTVAL(`my seq`);
 CREATE TABLE with_default (id INT DEFAULT NEXTVAL(`my seq`), z INT);
 CREATE VIEW top AS SELECT a, b FROM parent WHERE a > 0 WITH CHECK OPTION;
 CREATE DEFINER=`some body`@`%` SQL SECURITY INVOKER VIEW `a view above` AS SELECT top.a, child.id FROM top JOIN child ON child.a = top.a;
+CREATE TABLE versioned (id INT PRIMARY KEY, v INT) WITH SYSTEM VERSIONING;
+INSERT INTO versioned VALUES (1, 1), (2, 2);
+UPDATE versioned SET v = 3;
+DELETE FROM versioned WHERE id = 2;
 CREATE TABLE log (what TEXT);
 DELIMITER ;;
 CREATE TRIGGER `after it` AFTER INSERT ON parent FOR EACH ROW BEGIN
