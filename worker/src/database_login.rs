@@ -44,7 +44,7 @@ pub fn of_task(
     task: &rows::backup_tasks::Model,
     spec: &DatabaseSpec,
 ) -> Result<DatabaseLogin, Failure> {
-    let password = match tasks(task, spec) {
+    let password = match Given::of(task).reads_as(spec) {
         Whose::Task => secrets::task_source_password(context, task)?,
         Whose::Server => secrets::server_database_password(context, server)?,
         Whose::Nobody => None,
@@ -82,118 +82,102 @@ pub fn of_restore(
         let DatabaseTo { host, port, username, .. } = to.clone();
         return Ok(DatabaseLogin { host, port, username, password });
     }
-    if let Some(spec) = serving(task, server.id, engine) {
-        return of_task(context, server, task, &spec);
+    let given = Given::of(task);
+    if let Some(spec) = given.serving(server.id, engine) {
+        return of_task(context, server, task, spec);
     }
-    let password = match strangers(task, server.id) {
+    let password = match given.without_its_own(server.id) {
         Whose::Server => secrets::server_database_password(context, server)?,
         _ => None,
     };
     Ok(DatabaseLogin { host: None, port: None, username: None, password })
 }
 
-/// A task that names its own address, user or password has a log-in of its own; and one that logs in to the server as
-/// another user is not given the server's.
-fn tasks(task: &rows::backup_tasks::Model, spec: &DatabaseSpec) -> Whose {
-    let names_its_own = spec.host.is_some() || spec.port.is_some() || spec.username.is_some();
-    match () {
-        () if names_its_own || task.sealed_source_password.is_some() => Whose::Task,
-        () if task.isolated_username.is_some() => Whose::Nobody,
-        () => Whose::Server,
-    }
+/// What of a task decides.
+struct Given {
+    server: i64,
+    // None: it reads no databases.
+    spec: Option<DatabaseSpec>,
+    has_password: bool,
+    is_isolated: bool,
 }
 
-/// The task's source, where its log-in may serve for a restore of `engine` to `server`.
-fn serving(task: &rows::backup_tasks::Model, server: i64, engine: Engine) -> Option<DatabaseSpec> {
-    match serde_json::from_value(task.source.clone()) {
-        Ok(SourceSpec::Database(spec)) if task.remote_server_id == server => {
-            let fits = |chosen| (chosen == Engine::Postgresql) == (engine == Engine::Postgresql);
-            spec.engine.engine().is_none_or(fits).then_some(spec)
+impl Given {
+    fn of(task: &rows::backup_tasks::Model) -> Self {
+        let spec = match serde_json::from_value(task.source.clone()) {
+            Ok(SourceSpec::Database(spec)) => Some(spec),
+            _ => None,
+        };
+        Self {
+            server: task.remote_server_id,
+            spec,
+            has_password: task.sealed_source_password.is_some(),
+            is_isolated: task.isolated_username.is_some(),
         }
-        _ => None,
     }
-}
 
-/// Without any log-in but the server's: not where the connection is the isolated user's of the task.
-fn strangers(task: &rows::backup_tasks::Model, server: i64) -> Whose {
-    let is_isolated = task.remote_server_id == server && task.isolated_username.is_some();
-    if is_isolated { Whose::Nobody } else { Whose::Server }
+    /// A task that names its own address, user or password has a log-in of its own; and one that logs in to the server as
+    /// another user is not given the server's.
+    fn reads_as(&self, spec: &DatabaseSpec) -> Whose {
+        let names_its_own = spec.host.is_some() || spec.port.is_some() || spec.username.is_some();
+        match () {
+            () if names_its_own || self.has_password => Whose::Task,
+            () if self.is_isolated => Whose::Nobody,
+            () => Whose::Server,
+        }
+    }
+
+    /// The task's source, where its log-in may serve for a restore of `engine` to `server`.
+    fn serving(&self, server: i64, engine: Engine) -> Option<&DatabaseSpec> {
+        let fits = |chosen| (chosen == Engine::Postgresql) == (engine == Engine::Postgresql);
+        let spec = self.spec.as_ref().filter(|spec| spec.engine.engine().is_none_or(fits));
+        spec.filter(|_| self.server == server)
+    }
+
+    /// Without any log-in but the server's: not where the connection is the isolated user's of the task.
+    fn without_its_own(&self, server: i64) -> Whose {
+        if self.server == server && self.is_isolated { Whose::Nobody } else { Whose::Server }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::Utc;
     use serde_json::json;
 
-    fn task(source: serde_json::Value) -> rows::backup_tasks::Model {
-        rows::backup_tasks::Model {
-            id: 1,
-            team_id: 1,
-            user_id: 1,
-            remote_server_id: 7,
-            label: String::new(),
-            description: None,
-            r#type: "database".into(),
-            source,
-            frequency: "manual".into(),
-            time_to_run_at: None,
-            custom_cron: None,
-            timezone: None,
-            weekday: None,
-            next_run_at: None,
-            max_backups: 0,
-            appended_filename: None,
-            store_path: None,
-            encryption_mode: "managed".into(),
-            encryption_recipients: vec![],
-            seal_id: uuid::Uuid::nil(),
-            sealed_encryption_password: None,
-            isolated_username: None,
-            sealed_isolated_password: None,
-            sealed_source_password: None,
-            paused_at: None,
-            last_run_at: None,
-            deleted_at: None,
-            created_at: Utc::now(),
-            updated_at: Utc::now(),
-        }
-    }
-
-    fn source(more: &[(&str, serde_json::Value)]) -> serde_json::Value {
-        let mut source = json!({"kind": "database", "engine": "auto", "databases": []});
-        for (key, value) in more {
-            source[*key] = value.clone();
-        }
-        source
-    }
-
     fn spec(more: &[(&str, serde_json::Value)]) -> DatabaseSpec {
-        serde_json::from_value(source(more)).unwrap()
+        let mut spec = json!({"engine": "auto", "databases": []});
+        for (key, value) in more {
+            spec[*key] = value.clone();
+        }
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn given(spec: Option<DatabaseSpec>) -> Given {
+        Given { server: 7, spec, has_password: false, is_isolated: false }
     }
 
     #[test]
     fn the_servers_password_goes_to_nobody_it_was_not_given_for() {
-        let plain = task(source(&[]));
-        assert_eq!(tasks(&plain, &spec(&[])), Whose::Server);
+        let plain = given(Some(spec(&[])));
+        assert_eq!(plain.reads_as(&spec(&[])), Whose::Server);
         for named in [("host", json!("db.internal")), ("port", json!(3307)), ("username", json!("root"))] {
-            assert_eq!(tasks(&plain, &spec(std::slice::from_ref(&named))), Whose::Task, "{named:?}");
+            assert_eq!(plain.reads_as(&spec(std::slice::from_ref(&named))), Whose::Task, "{named:?}");
         }
-        let own = rows::backup_tasks::Model { sealed_source_password: Some(vec![1]), ..plain.clone() };
-        assert_eq!(tasks(&own, &spec(&[])), Whose::Task);
-        let isolated = rows::backup_tasks::Model { isolated_username: Some("app".into()), ..plain };
-        assert_eq!(tasks(&isolated, &spec(&[])), Whose::Nobody);
-        assert_eq!((strangers(&isolated, 7), strangers(&isolated, 8)), (Whose::Nobody, Whose::Server));
+        let own = Given { has_password: true, ..given(None) };
+        assert_eq!(own.reads_as(&spec(&[])), Whose::Task);
+        let isolated = Given { is_isolated: true, ..given(None) };
+        assert_eq!(isolated.reads_as(&spec(&[])), Whose::Nobody);
+        assert_eq!((isolated.without_its_own(7), isolated.without_its_own(8)), (Whose::Nobody, Whose::Server));
     }
 
     #[test]
     fn a_tasks_log_in_serves_on_its_own_server_for_its_own_engine_alone() {
-        let maria = task(source(&[("engine", json!("mariadb")), ("host", json!("db"))]));
-        assert_eq!(serving(&maria, 7, Engine::Mariadb).and_then(|spec| spec.host).as_deref(), Some("db"));
-        assert!(serving(&maria, 7, Engine::Mysql).is_some());
-        assert!(serving(&maria, 7, Engine::Postgresql).is_none());
-        assert!(serving(&maria, 8, Engine::Mariadb).is_none(), "another server must never see it");
-        let files = task(json!({"kind": "files", "paths": ["/etc"]}));
-        assert!(serving(&files, 7, Engine::Mariadb).is_none());
+        let maria = given(Some(spec(&[("engine", json!("mariadb")), ("host", json!("db"))])));
+        assert_eq!(maria.serving(7, Engine::Mariadb).and_then(|spec| spec.host.as_deref()), Some("db"));
+        assert!(maria.serving(7, Engine::Mysql).is_some());
+        assert!(maria.serving(7, Engine::Postgresql).is_none());
+        assert!(maria.serving(8, Engine::Mariadb).is_none(), "another server must never see it");
+        assert!(given(None).serving(7, Engine::Mariadb).is_none());
     }
 }

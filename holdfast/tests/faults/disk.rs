@@ -122,7 +122,13 @@ async fn a_full_destination_fails_the_run_and_keeps_what_is_older() -> Result<()
     let run = stage.start_run_of(task).await?;
     let first = stage.ended(&run).await?;
     ensure!(first["status"] == "succeeded", "{first:#}");
+    // How much it needs is known: nothing is begun.
     let run = stage.start_run_of(task).await?;
+    let second = stage.ended(&run).await?;
+    ensure!(second["status"] == "failed" && second["error_code"] == "low_space", "{second:#}");
+    ensure!(second["attempt"] == 1 && second["backup_id"].is_null(), "{second:#}");
+    // The first backup of another task: it is found out by writing.
+    let run = stage.start_run(stage.server).await?;
     let second = stage.ended(&run).await?;
     ensure!(second["status"] == "failed" && second["error_code"] == "destination_full", "{second:#}");
     ensure!(second["attempt"] == 3 && second["backup_id"].is_null(), "{second:#}");

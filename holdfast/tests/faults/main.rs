@@ -4,6 +4,7 @@
 //! Every test ends with [`stage::Stage::assert_clean`]: nothing left anywhere, whatever happened before.
 
 mod cancel;
+mod copies;
 mod database;
 mod disk;
 mod killed;

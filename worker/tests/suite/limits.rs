@@ -56,12 +56,15 @@ async fn the_time_of_lost_attempts_counts() {
 async fn a_source_that_falls_silent_has_stalled() {
     let world = World::new().await;
     make_endless(&world);
-    let settings = [("HOLDFAST__WORKER__STALL_SECS", "1"), ("HOLDFAST__WORKER__MAX_ATTEMPTS", "1")];
+    let settings = [("HOLDFAST__WORKER__STALL_SECS", "3"), ("HOLDFAST__WORKER__MAX_ATTEMPTS", "1")];
     let worker = Worker::start(world.context_with(FaultPoints::none(), &settings)).await;
     let run = world.queue_run().await;
     world.until(run, |run| run.progress["original_size"].as_u64().unwrap_or(0) > 1 << 20).await;
-    let stopped = std::process::Command::new("pkill").args(["-STOP", "-x", "-u", world.login.name(), "tar"]).status();
-    assert!(stopped.unwrap().success(), "tar runs there");
+    let processes = world.login.processes().unwrap();
+    let tars = processes.iter().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let tars: Vec<&str> = tars.filter(|fields| fields[2].ends_with("tar")).map(|fields| fields[1]).collect();
+    let stopped = std::process::Command::new("kill").arg("-STOP").args(&tars).status();
+    assert!(stopped.unwrap().success(), "tar runs there: {processes:?}");
     let row = world.until_over(run).await;
     assert_eq!((row.status.as_str(), row.error_code.as_deref()), ("failed", Some("stalled")), "{row:#?}");
     assert_eq!(row.process_terminated, Some(true));

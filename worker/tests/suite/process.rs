@@ -51,5 +51,5 @@ async fn worker_process() {
     let listen = ("HOLDFAST__DATA_PLANE__LISTEN", "127.0.0.1:0");
     let config: Config = harness::config(&[("HOLDFAST__DESTINATIONS__LOCAL_ROOT", &root), listen]);
     let never = CancellationToken::new();
-    holdfast_worker::run(Arc::new(config), store, kek, never.clone(), never).await.unwrap();
+    holdfast_worker::run(Arc::new(config), (store, None), kek, never.clone(), never).await.unwrap();
 }

@@ -11,7 +11,7 @@ use crate::faults::FaultPoint;
 use crate::secrets;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use holdfast_domain::manifest::{MANIFEST_VERSION, Manifest, ManifestObject, ManifestStream};
+use holdfast_domain::manifest::{DatabaseFacts, MANIFEST_VERSION, Manifest, ManifestObject, ManifestStream};
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::warning::Warnings;
 use holdfast_domain::{Failure, FailureCode, Step};
@@ -67,7 +67,7 @@ fn manifest(
         nfiles: stored.nfiles,
         objects: stored.objects,
         index: stored.index,
-        database: planned.database,
+        database: planned.database.map(|facts| DatabaseFacts { tables: stored.nfiles, ..facts }),
     });
     Ok(Manifest {
         version: MANIFEST_VERSION,

@@ -119,7 +119,8 @@ async fn store(
     let Some((objects, index)) = made else {
         return Err(Failure::new(Step::FinishDestination, FailureCode::Internal, "No destination holds the stream."));
     };
-    let tables = planned.database.as_ref().map(|facts| facts.tables);
+    // Counted when the dump began; the plan's number may be hours old.
+    let tables = planned.database.as_ref().map(|facts| report.tables.unwrap_or(facts.tables));
     attempt.journal.add_tables(tables.unwrap_or(0));
     Ok(Stored {
         report,
