@@ -194,7 +194,7 @@ impl MariaDb {
         }
         let user_line = user.map(|(name, ..)| format!("user={name}\n")).unwrap_or_default();
         let config = format!(
-            "[mariadbd]\n{user_line}datadir={at}/data\nsocket={at}/socket\npid-file={at}/pid\ntmpdir=/tmp\nport={port}\n\
+            "[mariadbd]\n{user_line}datadir={at}/data\nsocket={at}/socket\npid-file={at}/pid\ntmpdir={at}\nport={port}\n\
              {SETTINGS}{settings}\n"
         );
         fs::write(dir.join("my.cnf"), config)?;
