@@ -11,7 +11,7 @@ while [ $# -gt 0 ]; do
         *) fail "./dev image [--binary FILE] [--keep]" ;;
     esac
 done
-# Layers of their own where the kernel can, whole copies where it cannot (a container in a container).
+# `STORAGE_DRIVER=vfs` does where the kernel refuses overlays (a container in a container): slower, whole copies.
 export STORAGE_DRIVER=${STORAGE_DRIVER:-overlay}
 [ "$(id -u)" -eq 0 ] || fail "buildah needs root here: sudo ./dev image"
 need_packages "${run_packages[@]}" "${image_packages[@]}"

@@ -88,7 +88,9 @@ clean_up() {
     for entry in "${started[@]}"; do
         read -r name pid from <<<"$entry"
         program=$(program_of "$pid") || true
-        kill -KILL $program "$pid" 2>/dev/null || true
+        # Otherwise the shell reports each.
+        disown "$pid" 2>/dev/null || true
+        kill -KILL ${program:+"$program"} "$pid" 2>/dev/null || true
     done
     [ ! -f "$work/sshd.pid" ] || kill "$(cat "$work/sshd.pid")" 2>/dev/null || true
     [ -z "$postgres" ] || as_postgres "$postgres/pg_ctl" -s -m immediate -D "$work/postgres" stop || true

@@ -144,6 +144,7 @@ async fn the_set_up_link_works_once_and_the_api_does_not_know_the_key() -> Resul
         "the api is told where the key is: {env}"
     );
     ensure!(!env.contains("database_url="), "the api is told how to log in as the owner: {env}");
+    ensure!(!env.contains("database_copy_url="), "the api is told how to read every team's rows: {env}");
     for file in fs::read_dir(format!("/proc/{}/fd", api.pid))?.flatten() {
         let open = fs::read_link(file.path()).unwrap_or_default();
         ensure!(!open.ends_with("kek"), "the api holds the key file open");
@@ -151,6 +152,7 @@ async fn the_set_up_link_works_once_and_the_api_does_not_know_the_key() -> Resul
     let worker = product.of_role("worker")?.into_iter().next().context("no worker")?;
     let env = String::from_utf8_lossy(&fs::read(format!("/proc/{}/environ", worker.pid))?).into_owned();
     ensure!(env.contains("HOLDFAST__VAULT__KEK_FILE="), "a worker is told where the key is");
+    ensure!(env.contains("DATABASE_COPY_URL="), "a worker is told how to read the whole database");
     product.stop().await
 }
 
