@@ -24,3 +24,5 @@ fi
 if need_tool cargo-machete cargo-machete "$cargo_machete_version"; then
     cargo machete || fail "a crate lists a dependency that it does not use, above"
 fi
+
+. dev.d/compose.sh --if-possible
