@@ -109,10 +109,10 @@ impl S3Sink {
                 self.upload.insert(upload).clone()
             }
         };
+        let cargo = self.hashed().await?;
         while self.flying.len() >= FLYING {
             self.land().await?;
         }
-        let cargo = self.hashed().await?;
         let (client, key, waited) = (self.client.clone(), self.key.clone(), self.waited.clone());
         self.flying.spawn(async move { put_part(&client, &key, &upload, cargo, &waited).await });
         Ok(())
