@@ -76,9 +76,13 @@ impl Dump {
 
     fn failed(&self, what: &str) -> Failure {
         if let Some(failure) = errors::first(&self.said, Step::FinishSource) {
-            // It was reached and logged in to before: a server that is gone now went away in the middle.
-            let is_reached = failure.code == FailureCode::DatabaseUnreachable;
-            return if is_reached { Failure { code: FailureCode::SourceFailed, ..failure } } else { failure };
+            // It was reached and its tables were counted before: what is gone now went away in the middle.
+            return match failure.code {
+                FailureCode::DatabaseUnreachable | FailureCode::MissingDatabase => {
+                    Failure { code: FailureCode::SourceFailed, ..failure }
+                }
+                _ => failure,
+            };
         }
         let last = self.said.iter().rev().take(3).rev().map(|line| printable(line, 150)).collect::<Vec<_>>();
         let said = if last.is_empty() { String::new() } else { format!(": {}", last.join(" / ")) };

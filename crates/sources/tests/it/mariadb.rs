@@ -27,6 +27,10 @@ async fn every_kind_of_thing_comes_back_equal_whatever_it_is_called() {
         lab.sql("mysql", &format!("CREATE DATABASE {} CHARACTER SET utf8mb4 COLLATE utf8mb4_icelandic_ci", identifier(name))).await;
         lab.sql(name, EVERYTHING).await;
     }
+    // mariadb-dump 10.11 looks for a database of the escaped name when there are events: not a good end, and said.
+    let failure = lab.dump(&lab.plan(&spec(&[ODD])).await.unwrap(), 0).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::SourceFailed, "{failure}");
+    lab.sql(ODD, "DROP EVENT `an event`").await;
     lab.sql("mysql", "CREATE DATABASE empty CHARACTER SET latin1 COLLATE latin1_german1_ci").await;
     let plan = lab.plan(&spec(&[])).await.unwrap();
     assert_eq!(plan.engine, Engine::Mariadb);

@@ -4,6 +4,7 @@ use super::{BIG, Customer, spec, target};
 use crate::support::Bench;
 use bytes::Bytes;
 use holdfast_domain::FailureCode::{MissingRight, MissingTool, RestoreIncomplete, TargetExists};
+use holdfast_domain::Step;
 use holdfast_domain::warning::WarningCode;
 use holdfast_sources::database::DatabaseTarget;
 use holdfast_sources::postgresql;
@@ -69,13 +70,21 @@ async fn whatever_goes_wrong_no_half_database_stays() {
     customer.await_answer("SELECT count(*) FROM pg_database WHERE datname = 'new'", "0").await;
     let left = customer.bench.left_after(Duration::from_secs(5)).await;
     assert!(left.is_empty(), "{left:?}");
-    // The database server's own end leaves an empty database at most; a killed pg_restore not even that.
     let writer = begin().await;
     let user = customer.bench.login.name();
     assert!(std::process::Command::new("pkill").args(["-KILL", "-x", "pg_restore", "-u", user]).status().unwrap().success());
     let failure = writer.finish().await.err().unwrap();
     assert_eq!(failure.code, RestoreIncomplete, "{failure}");
     assert_eq!(customer.databases().await, ["db"]);
+    // Where the database server dies, nobody can drop anything; then it is said, and never tried again by itself.
+    let writer = begin().await;
+    customer.server.crash().await.unwrap();
+    let failure = writer.finish().await.err().unwrap();
+    assert_eq!((failure.code, failure.step), (RestoreIncomplete, Step::Place), "{failure}");
+    assert!(failure.detail.contains("could not be dropped"), "{failure}");
+    customer.server.restart().await.unwrap();
+    assert_eq!(customer.ask("new", "SELECT count(*) FROM pg_class WHERE relkind = 'r' AND oid >= 16384").await, "0");
+    customer.ask(SUPERUSER, "DROP DATABASE new").await;
     customer.restore(&new, &dumped.bytes).await.unwrap();
     assert_eq!(customer.everything("new"), customer.everything("db"));
 }
