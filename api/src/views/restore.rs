@@ -73,13 +73,9 @@ impl RestoreTargetView {
         let nowhere = Self { remote_server_id, path: None, database: None, host: None, port: None, username: None };
         match to {
             RestoreTo::Path { path } => Self { path: Some(path), ..nowhere },
-            RestoreTo::Database(to) => Self {
-                database: Some(to.database),
-                host: to.host,
-                port: to.port,
-                username: to.username,
-                ..nowhere
-            },
+            RestoreTo::Database(to) => {
+                Self { database: Some(to.database), host: to.host, port: to.port, username: to.username, ..nowhere }
+            }
         }
     }
 }
