@@ -39,7 +39,7 @@ async fn old_backups_leave_the_disk_and_the_bin_gives_back_the_same_bytes() -> R
     site.client.call(Method::PUT, &format!("backup-tasks/{task}"), Some(&rule)).await?;
     write(&tree, "version 4")?;
     backups.push(site.back_up(task).await?);
-    let bin = async || Ok(site.client.get("recycle-bin").await?["meta"]["total"].clone());
+    let bin = async || Ok::<_, anyhow::Error>(site.client.get("recycle-bin").await?["meta"]["total"].clone());
     until(async || Ok(bin().await? == 2), "two copies are in the bin").await?;
     assert_eq!(objects(&site)?, 4 * OBJECTS, "what is in the bin keeps its objects");
     let back = json!({"recycled": false});
