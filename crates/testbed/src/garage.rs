@@ -80,6 +80,21 @@ impl Garage {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Objects in [`BUCKET`], and uploads that were begun and neither completed nor ended.
+    ///
+    /// # Errors
+    /// The server does not say.
+    pub async fn held(&self) -> Result<(u64, u64)> {
+        let info = self.admin(&["bucket", "info", BUCKET]).await?;
+        // Lines that would say 0 may be left out.
+        let number = |name: &str| {
+            let line = info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+            let digits: String = line.trim().chars().take_while(char::is_ascii_digit).collect();
+            if digits.is_empty() { Ok(0) } else { digits.parse() }
+        };
+        Ok((number("Objects:")?, number("Unfinished uploads:")?))
+    }
+
     /// What the server wrote.
     #[must_use]
     pub fn log(&self) -> String {

@@ -3,6 +3,7 @@
 //!
 //! Every test ends with [`stage::Stage::assert_clean`]: nothing left anywhere, whatever happened before.
 
+mod bucket;
 mod cancel;
 mod copies;
 mod database;
