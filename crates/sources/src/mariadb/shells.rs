@@ -9,7 +9,7 @@ use holdfast_domain::source::Engine;
 use holdfast_testbed::mariadb::{ADMIN, MariaDb, PASSWORD};
 use secrecy::SecretString;
 
-const NAME: &str = "-a `n'a\"m$(x)e\n";
+const NAME: &str = "-a `n'a\"m$(x)e\nx";
 
 fn omitted() -> Vec<Omitted> {
     let one = |kind, name: &str| Omitted { kind, schema: None, name: name.into(), table: None, catalogue_id: None };
