@@ -179,19 +179,35 @@ impl StreamWriter for PgRestore {
         let Some(mut framed) = self.framed.take() else {
             return Ok(Restored { warnings: self.warnings, ..Restored::default() });
         };
-        let restored = self.complete(&mut framed).await;
-        if let Err(failure) = &restored
-            && failure.step != Step::Place
-        {
-            let _ = framed.undo(CLEANING).await || framed.cut(CLEANING).await;
+        match self.complete(&mut framed).await {
+            Err(failure) if failure.step != Step::Place => Err(undone(framed, failure).await),
+            ended => ended,
         }
-        restored
     }
 
     async fn abort(mut self: Box<Self>) -> bool {
         match self.framed.take() {
             None => true,
-            Some(mut framed) => framed.undo(CLEANING).await || framed.cut(CLEANING).await,
+            Some(mut framed) => match framed.undo(CLEANING).await {
+                true => framed.hearer().left.is_none(),
+                false => framed.cut(CLEANING).await,
+            },
+        }
+    }
+}
+
+/// Undoes; `failure`, and that the new database is still there, if it is.
+async fn undone(mut framed: Framed<Program>, failure: Failure) -> Failure {
+    let has_ended = framed.undo(CLEANING).await;
+    let left = framed.hearer().left.take();
+    if !has_ended {
+        framed.cut(CLEANING).await;
+    }
+    match left {
+        None => failure,
+        Some(why) => {
+            let detail = format!("{} The database that was made could not be dropped: {why}", failure.detail);
+            Failure::new(Step::Place, FailureCode::RestoreIncomplete, detail)
         }
     }
 }
@@ -299,9 +315,7 @@ impl Hearer for Program {
             return refusal::not_begun(status, words);
         }
         let said = words.explain(&format!("pg_restore ended with status {status}"));
-        let left = self.left.as_deref().map(|why| format!(" The database that was made could not be dropped: {why}"));
-        let detail = format!("{said}{}", left.unwrap_or_default());
-        Failure::new(Step::Stage, self.why.unwrap_or(FailureCode::RestoreIncomplete), detail)
+        Failure::new(Step::Stage, self.why.unwrap_or(FailureCode::RestoreIncomplete), said)
     }
 }
 
