@@ -1,7 +1,7 @@
 //! From a source's plain bytes to what a store keeps.
 //!
 //! One thread hashes, walks the tar and cuts frames; one or more compress, in turn; one seals, hashes and hands on.
-//! Everything between them is bounded: about 45 MiB a stream. Nothing here may end a stream that its producer did not
+//! Everything between them is bounded: about 40 MiB a stream. Nothing here may end a stream that its producer did not
 //! finish: a body without its end is refused by every reader, but the first guard is that nobody commits it.
 
 pub(crate) mod threads;

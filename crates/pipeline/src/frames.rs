@@ -41,8 +41,13 @@ impl FrameCompressor {
 
     /// Puts the frame of `plain` into `frame`, in place of what is there.
     pub(crate) fn compress(&mut self, plain: &[u8], frame: &mut Vec<u8>) -> io::Result<()> {
+        let bound = zstd::zstd_safe::compress_bound(plain.len());
+        if frame.capacity() < bound {
+            // Written to, so that it is there: what a run takes must depend neither on its length nor on its content.
+            *frame = Vec::with_capacity(bound);
+            frame.resize(bound, u8::MAX);
+        }
         frame.clear();
-        frame.reserve(zstd::zstd_safe::compress_bound(plain.len()));
         self.0.compress_to_buffer(plain, frame).map(|_| ())
     }
 }

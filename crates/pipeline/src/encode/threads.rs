@@ -200,10 +200,11 @@ impl Cutter {
             self.frame.extend_from_slice(&rest[..n]);
             rest = &rest[n..];
             if self.frame.len() == self.frame_bytes {
-                let mut next = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(self.frame_bytes));
-                next.clear();
-                full((self.number, std::mem::replace(&mut self.frame, next)))?;
+                // Who takes it has just emptied another, so there is one more buffer than compressors.
+                full((self.number, std::mem::take(&mut self.frame)))?;
                 self.number += 1;
+                self.frame = spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(self.frame_bytes));
+                self.frame.clear();
             }
         }
         Ok(())
@@ -257,7 +258,7 @@ struct Lane {
 /// compressor waits for a back that has failed.
 fn seal(lanes: Vec<Lane>, mut sealed: Sealed<Outlet>, meter: &Meter) -> Result<Back, Halt> {
     let (mut table, mut compressed_bytes) = (SeekTable::default(), 0);
-    for lane in lanes.iter().cycle() {
+    for (lane, next) in lanes.iter().zip(lanes.iter().cycle().skip(1)).cycle() {
         let Compressed::Frame { plain_bytes, frame } = lane.compressed.recv().map_err(|_| Halt::Neighbour)? else {
             break;
         };
@@ -266,8 +267,9 @@ fn seal(lanes: Vec<Lane>, mut sealed: Sealed<Outlet>, meter: &Meter) -> Result<B
         compressed_bytes += frame.len() as u64;
         meter.add_compressed(frame.len());
         meter.set_stored_at_least(compressed_bytes);
-        // Its thread may have ended: then nobody needs the buffer.
-        let _ = lane.sealed.send(frame);
+        // To the compressor that waits to hand over, so that one buffer more than compressors is enough. Its thread may have
+        // ended: then nobody needs it.
+        let _ = next.sealed.send(frame);
     }
     let table = table.to_bytes().map_err(|e| Halt::Failed(internal(&e.to_string())))?;
     sealed.write_all(&table).map_err(not_taken)?;
