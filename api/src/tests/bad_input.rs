@@ -91,6 +91,8 @@ const TASK: &[&str] = &[
     "backup_destination_ids",
     "encryption",
     "source",
+    "limits",
+    "retention",
 ];
 const RESTORE: &[&str] = &[
     "target",
@@ -113,7 +115,12 @@ fn fields(path: &str) -> &'static [&'static str] {
         "/api/backup-destinations" | "/api/backup-destinations/{id}" => DESTINATION,
         "/api/backup-tasks" | "/api/backup-tasks/{id}" => TASK,
         "/api/backup-tasks/{id}/run" => &["backup_destination_ids"],
+        "/api/backup-tasks/{id}/prune" => &["older_than_secs", "dry_run"],
+        "/api/backups/{id}" => &["held", "recycled", "confirm"],
+        "/api/backups/{id}/copies" => &["backup_destination_ids"],
         "/api/backups/{id}/restore" => RESTORE,
+        "/api/system/backups" => &["backup_destination_id", "recipients"],
+        "/api/system/backups/{id}/restore" => &[],
         "/api/user" => &["name", "timezone", "language"],
         other => panic!("{other}: say here which fields it reads"),
     }
@@ -160,7 +167,7 @@ async fn nested_fields_are_judged_too() {
     let ann = app.person("ann@example.com", Abilities::All).await;
     let made = app.definitions(&ann).await;
     let path = format!("/api/backup-tasks/{}", made.task);
-    for outer in ["source", "encryption"] {
+    for outer in ["source", "encryption", "limits", "retention"] {
         for inner in [
             "paths",
             "excludes",
@@ -176,11 +183,25 @@ async fn nested_fields_are_judged_too() {
             "excluded_table_data",
             "mode",
             "recipients",
+            "max_duration_secs",
+            "keep_last",
+            "max_age_secs",
+            "floor",
+            "recycle_secs",
         ] {
             for value in hostile() {
                 let answer = app.call(&ann.token, "PUT", &path, json!({outer: {inner: value}, "type": "files"})).await;
                 assert!(answer.status.as_u16() < 500, "{outer}.{inner}: {}", String::from_utf8_lossy(&answer.bytes));
             }
+        }
+    }
+    let (_, backup) = app.backup(&ann, &made).await;
+    for inner in ["remote_server_id", "path", "database", "host", "port", "username", "password"] {
+        for value in hostile() {
+            let target = json!({"remote_server_id": made.server, "database": "d", inner: value});
+            let path = format!("/api/backups/{backup}/restore");
+            let answer = app.call(&ann.token, "POST", &path, json!({"target": target})).await;
+            assert!(answer.status.as_u16() < 500, "target.{inner}: {}", String::from_utf8_lossy(&answer.bytes));
         }
     }
 }

@@ -11,6 +11,7 @@ mod disk;
 mod killed;
 mod link;
 mod paused;
+mod restores;
 mod servers;
 mod sources;
 mod stage;

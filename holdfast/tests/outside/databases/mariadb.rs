@@ -50,8 +50,13 @@ impl Shop {
 
     /// Everything in a database, in a form that can be compared.
     async fn content(&self, database: &str) -> Result<String> {
-        let sums =
-            self.server.query(database, "SELECT * FROM customers; SELECT * FROM orders; SELECT * FROM totals").await?;
+        let sums = self
+            .server
+            .query(
+                database,
+                "SELECT id, name, HEX(photo), loud FROM customers; SELECT * FROM orders; SELECT * FROM totals",
+            )
+            .await?;
         let names = format!(
             "SELECT 't', table_name, table_type FROM information_schema.tables WHERE table_schema = '{database}'
              UNION SELECT 'g', trigger_name, event_manipulation FROM information_schema.triggers WHERE trigger_schema = '{database}'
@@ -109,7 +114,7 @@ async fn a_mariadb_database_comes_back_new_over_an_existing_one_and_on_another_s
     ensure!(!shop.exists("elsewhere").await?, "a refused restore made its target");
     target["password"] = json!(PASSWORD);
     restored(site, &backup, json!({"target": target})).await?;
-    assert_eq!(shop.content("elsewhere").await?, before.replace("'shop'", "'elsewhere'"));
+    assert_eq!(shop.content("elsewhere").await?, before);
     shop.site.product.stop().await
 }
 
