@@ -152,6 +152,12 @@ impl Archive {
             self.skip -= now;
             return Ok(());
         }
+        if matches!(self.at, At::Chunk { .. }) && self.hold.is_empty() {
+            self.pass_whole_chunks(data);
+            if data.is_empty() {
+                return Ok(());
+            }
+        }
         let next = match self.at {
             At::Magic => self.magic(data)?,
             At::Head(part) => self.head(part, data)?,
@@ -214,6 +220,18 @@ impl Archive {
             return Err(Malformed::Data);
         }
         Ok(Some(if is_large_objects { At::LargeObject } else { At::Chunk { is_large_object: false } }))
+    }
+
+    /// Chunks that lie here whole, in one go: pg_dump writes one for each row, and there are many.
+    fn pass_whole_chunks(&self, data: &mut &[u8]) {
+        let head = 1 + self.int_bytes;
+        while data.len() > head && data[0] == 0 {
+            let length = data[1..head].iter().rev().fold(0_usize, |value, byte| value << 8 | usize::from(*byte));
+            match data[head..].get(length..) {
+                Some(rest) if length > 0 => *data = rest,
+                _ => return,
+            }
+        }
     }
 
     fn chunk(&mut self, is_large_object: bool, data: &mut &[u8]) -> Result<Option<At>, Malformed> {

@@ -8,6 +8,7 @@ use holdfast_testbed::sshd::Sshd;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -19,6 +20,10 @@ use std::time::{Duration, SystemTime};
 const SAMPLE_EVERY: Duration = Duration::from_millis(10);
 /// Larger files in the folders of everybody are somebody else's.
 const FOREIGN_MAX_BYTES: u64 = 32 << 20;
+
+/// The one variable that carries a secret, and only on the customer's server, where its own user and root alone can read it:
+/// libpq takes a password from there or from a file, never from a descriptor.
+const LIBPQ: &str = "PGPASSWORD=";
 
 /// A marker that was found.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,13 +171,28 @@ impl Processes {
 }
 
 fn look(known: &mut HashSet<(u32, Vec<String>)>, seen: &mut Vec<u8>) {
+    let own = rustix::process::geteuid().as_raw();
     for process in processes::all().unwrap_or_default() {
         if process.pid == std::process::id() || !known.insert((process.pid, process.arguments.clone())) {
             continue;
         }
         seen.extend_from_slice(format!("\n{} {:?}\n", process.pid, process.arguments).as_bytes());
-        seen.extend_from_slice(&fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default());
+        let environment = fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
+        let is_ours = fs::metadata(format!("/proc/{}", process.pid)).is_ok_and(|dir| dir.uid() == own);
+        for variable in environment.split(|byte| *byte == 0) {
+            if is_ours || !variable.starts_with(LIBPQ.as_bytes()) {
+                seen.extend_from_slice(variable);
+                seen.push(0);
+            }
+        }
     }
+}
+
+/// A line of strace without the one variable: `execve("…", [arguments], [environment]) = 0`.
+fn without_libpq(line: &str) -> String {
+    let Some((arguments, environment)) = line.split_once("], [") else { return line.to_owned() };
+    let variables = environment.split("\", \"").filter(|one| !one.trim_start_matches('"').starts_with(LIBPQ));
+    format!("{arguments}], [{}", variables.collect::<Vec<_>>().join("\", \""))
 }
 
 /// Every program that the customer's server starts, with arguments and environment, however short it lives.
@@ -202,6 +222,8 @@ impl Customer {
         self.strace.wait()?;
         let text = fs::read_to_string(&self.seen)?;
         ensure!(text.contains("\"--format=posix\""), "strace saw no tar: {text:.300}");
+        let lines: Vec<_> = text.lines().map(without_libpq).collect();
+        fs::write(&self.seen, lines.join("\n"))?;
         Ok(())
     }
 }

@@ -82,21 +82,25 @@ async fn a_lock_that_is_never_given_up_ends_the_dump() {
     assert!(took < Duration::from_secs(7), "{took:?}");
 }
 
-/// A server whose pg_dump is `script`, which may call the real one as `$real`.
-async fn with_dump(script: &str, sql: &str) -> (Customer, Result<usize, Failure>) {
-    let script = format!("#!/bin/sh\nreal=/usr/bin/pg_dump\ncase $1 in --version) exec $real --version;; esac\n{script}\n");
-    let tools = ["base64", "tr", "psql", "head", "cat"].map(|tool| (tool, None));
-    let bench = Bench::with_tools(&tools);
-    write(&bench.login.home().join("bin/pg_dump"), &script, 0o755);
-    let customer = Customer::with(bench).await;
+/// A server whose pg_dump can be another one.
+async fn with_tools(sql: &str) -> Customer {
+    let tools = ["base64", "tr", "psql", "head"].map(|tool| (tool, None));
+    let customer = Customer::with(Bench::with_tools(&tools)).await;
     customer.database("db", sql).await;
-    let dumped = customer.dump(&spec(&["db"])).await.map(|dumped| dumped.bytes.len());
-    (customer, dumped)
+    customer
+}
+
+/// A dump by `script`, which may call the real pg_dump as `$real`.
+async fn dump_by(customer: &Customer, script: &str) -> Result<usize, Failure> {
+    let script = format!("#!/bin/sh\nreal=/usr/bin/pg_dump\ncase $1 in --version) exec $real --version;; esac\n{script}\n");
+    write(&customer.bench.login.home().join("bin/pg_dump"), &script, 0o755);
+    customer.dump(&spec(&["db"])).await.map(|dumped| dumped.bytes.len())
 }
 
 #[tokio::test]
 async fn a_status_of_zero_alone_proves_nothing() {
     let two = "CREATE TABLE one AS SELECT 1 AS a; CREATE TABLE two AS SELECT 2 AS b; SELECT lo_from_bytea(0, 'x')";
+    let customer = with_tools(two).await;
     for (what, script, code) in [
         ("nothing at all", "exit 0", SourceIncomplete),
         ("plain text", "echo '-- PostgreSQL database dump complete'", SourceIncomplete),
@@ -106,17 +110,16 @@ async fn a_status_of_zero_alone_proves_nothing() {
         ("more than an archive", "$real \"$@\"; echo", SourceIncomplete),
         ("a failure", "$real \"$@\"; exit 3", SourceFailed),
     ] {
-        let (_customer, dumped) = with_dump(script, two).await;
+        let dumped = dump_by(&customer, script).await;
         assert_eq!(dumped.map_err(|failure| failure.code), Err::<usize, FailureCode>(code), "{what}");
     }
-    let (_customer, dumped) = with_dump("exec $real \"$@\"", two).await;
-    assert!(dumped.unwrap() > 1500);
+    assert!(dump_by(&customer, "exec $real \"$@\"").await.unwrap() > 1500);
 }
 
 #[tokio::test]
 async fn tables_that_come_and_go_meanwhile_are_no_failure() {
     // What is made or dropped after the first look is neither missing nor too much.
     let change = "PGDATABASE=db psql -Xqc 'DROP TABLE two' -c 'CREATE TABLE three AS SELECT 3 AS c'; exec $real \"$@\"";
-    let (_customer, dumped) = with_dump(change, "CREATE TABLE one (a int); CREATE TABLE two (b int)").await;
-    dumped.unwrap();
+    let customer = with_tools("CREATE TABLE one (a int); CREATE TABLE two (b int)").await;
+    dump_by(&customer, change).await.unwrap();
 }
