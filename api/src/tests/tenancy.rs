@@ -16,6 +16,7 @@ struct Two {
     bobs: Definitions,
     run: i64,
     backup: i64,
+    copy: i64,
     restore: i64,
 }
 
@@ -26,10 +27,12 @@ async fn two() -> Two {
     let anns = app.definitions(&ann).await;
     let bobs = app.definitions(&bob).await;
     let (run, backup) = app.backup(&ann, &anns).await;
+    let shown = app.expect(&ann, ("GET", &format!("/api/backups/{backup}")), Value::Null, 200).await;
+    let copy = shown["data"]["copies"][0]["id"].as_i64().unwrap();
     let target = json!({"target": {"remote_server_id": anns.server, "path": "/new"}});
     let restore = app.expect(&ann, ("POST", &format!("/api/backups/{backup}/restore")), target, 202).await;
     let restore = restore["data"]["id"].as_i64().unwrap();
-    Two { app, ann, bob, anns, bobs, run, backup, restore }
+    Two { app, ann, bob, anns, bobs, run, backup, copy, restore }
 }
 
 impl Two {
@@ -41,6 +44,7 @@ impl Two {
             "backup-tasks" => self.anns.task,
             "backup-runs" => self.run,
             "backups" => self.backup,
+            "backup-copies" => self.copy,
             "restores" => self.restore,
             other => panic!("{other}: say here which id of Ann's belongs to it"),
         }
@@ -51,6 +55,7 @@ impl Two {
             ("PUT", "/api/backup-tasks/{id}") => task_body(self.bobs.server, self.bobs.destination),
             ("PUT", _) => json!({"label": "mine now"}),
             ("POST", "/api/remote-servers/{id}/host-key/accept") => json!({"fingerprint": "SHA256:x"}),
+            ("POST", "/api/backups/{id}/copies") => json!({"backup_destination_ids": [self.bobs.destination]}),
             ("POST", "/api/backups/{id}/restore") => {
                 json!({"target": {"remote_server_id": self.bobs.server, "path": "/new"}})
             }
@@ -68,6 +73,7 @@ impl Two {
             "SELECT t::text FROM backup_task_destinations t WHERE team_id = $1",
             "SELECT t::text FROM backup_runs t WHERE team_id = $1",
             "SELECT t::text FROM backups t WHERE team_id = $1",
+            "SELECT t::text FROM backup_copies t WHERE team_id = $1",
             "SELECT t::text FROM restores t WHERE team_id = $1",
             "SELECT t::text FROM audit_events t WHERE team_id = $1",
         ] {

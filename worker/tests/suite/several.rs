@@ -117,7 +117,7 @@ async fn both_down_is_a_failed_run_without_a_backup() {
     assert_eq!((row.attempts, world.backups().await), (3, 0));
     let log = world.log(run).await.join("\n");
     assert!(!log.contains("Starting tar"), "the source is not read for nobody: {log}");
-    broken.map(|file| std::fs::remove_file(file).unwrap());
+    broken.iter().for_each(|file| std::fs::remove_file(file).unwrap());
     worker.stop().await;
     world.assert_no_residue().await;
 }
