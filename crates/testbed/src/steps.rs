@@ -3,6 +3,7 @@
 //! same way.
 
 use crate::client::ApiClient;
+use crate::garage::{self, Garage};
 use crate::sshd::Sshd;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
@@ -50,7 +51,24 @@ fn fingerprint_of(sshd: &Sshd) -> Result<String> {
 /// # Errors
 /// The API refused, or the check found something.
 pub async fn create_destination(client: &ApiClient) -> Result<i64> {
-    let made = client.post("backup-destinations", &json!({"label": "local disk", "type": "local"})).await?;
+    checked_destination(client, &json!({"label": "local disk", "type": "local"})).await
+}
+
+/// Makes a destination at an S3 server and checks it.
+///
+/// # Errors
+/// As [`create_destination`].
+pub async fn create_s3_destination(client: &ApiClient, garage: &Garage, label: &str) -> Result<i64> {
+    let body = json!({
+        "label": label, "type": "custom_s3", "custom_s3_endpoint": garage.endpoint(), "path_style_endpoint": true,
+        "s3_bucket_name": garage::BUCKET, "custom_s3_region": garage::REGION,
+        "s3_access_key": garage::ACCESS_KEY, "s3_secret_key": garage::SECRET_KEY,
+    });
+    checked_destination(client, &body).await
+}
+
+async fn checked_destination(client: &ApiClient, body: &Value) -> Result<i64> {
+    let made = client.post("backup-destinations", body).await?;
     let id = made["data"]["id"].as_i64().context("a destination without an id")?;
     let check = client.post(&format!("backup-destinations/{id}/check"), &json!({})).await?;
     ensure!(check["data"]["ok"] == json!(true), "the destination's check says: {}", check["data"]["steps"]);
@@ -63,12 +81,32 @@ pub async fn create_destination(client: &ApiClient) -> Result<i64> {
 /// The API refused, or `path` is no text.
 pub async fn create_task(client: &ApiClient, server: i64, destination: i64, path: &Path, more: Value) -> Result<i64> {
     let path = path.to_str().context("the path is no text")?;
-    let mut task = json!({
-        "label": "files", "type": "files", "frequency": "manual", "maximum_backups_to_keep": 0,
-        "remote_server_id": server, "backup_destination_id": destination, "source_path": path,
-    });
-    if let (Some(task), Value::Object(more)) = (task.as_object_mut(), more) {
-        task.extend(more);
+    let task = json!({"label": "files", "type": "files", "backup_destination_id": destination, "source_path": path});
+    create_manual_task(client, server, task, more).await
+}
+
+/// Makes a task on databases (`source{engine, host, port, …}`) that is only run by hand; `more` is added to the request.
+///
+/// # Errors
+/// The API refused.
+pub async fn create_database_task(
+    client: &ApiClient,
+    server: i64,
+    destinations: &[i64],
+    source: &Value,
+    more: Value,
+) -> Result<i64> {
+    let task =
+        json!({"label": "databases", "type": "database", "backup_destination_ids": destinations, "source": source});
+    create_manual_task(client, server, task, more).await
+}
+
+async fn create_manual_task(client: &ApiClient, server: i64, mut task: Value, more: Value) -> Result<i64> {
+    let common = json!({"frequency": "manual", "maximum_backups_to_keep": 0, "remote_server_id": server});
+    for part in [common, more] {
+        if let (Some(task), Value::Object(part)) = (task.as_object_mut(), part) {
+            task.extend(part);
+        }
     }
     client.post("backup-tasks", &task).await?["data"]["id"].as_i64().context("a task without an id")
 }
@@ -103,6 +141,22 @@ pub async fn back_up(client: &ApiClient, task: i64, poll: Duration, on_read: imp
 pub async fn backup_of(client: &ApiClient, run: &Value) -> Result<Value> {
     let id = run["backup_id"].as_i64().context("the run succeeded, but names no backup")?;
     Ok(client.get(&format!("backups/{id}")).await?["data"].take())
+}
+
+/// The backups of `task` of which a copy can be restored, the newest first.
+///
+/// # Errors
+/// The API refused.
+pub async fn kept_backups(client: &ApiClient, task: i64) -> Result<Vec<Value>> {
+    let listed = client.get(&format!("backups?filter[backup_task_id]={task}&sort=-created_at&per_page=100")).await?;
+    let backups = listed["data"].as_array().context("a list without data")?;
+    Ok(backups.iter().filter(|backup| committed_copies(backup) > 0).cloned().collect())
+}
+
+/// How many copies of a listed or shown backup are there.
+#[must_use]
+pub fn committed_copies(backup: &Value) -> usize {
+    backup["copies"].as_array().map_or(0, |copies| copies.iter().filter(|copy| copy["state"] == "committed").count())
 }
 
 /// Restores `backup` as `request` says, to its end, and returns the restore, which succeeded without a warning.

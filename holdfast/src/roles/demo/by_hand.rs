@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// What the demo runs itself or the customer needs; `./dev demo` installs them.
-const PROGRAMS: [&str; 8] = ["sshd", "ssh-keygen", "tar", "base64", "age", "zstd", "bash", "sha256sum"];
+const PROGRAMS: [&str; 11] =
+    ["sshd", "ssh-keygen", "tar", "base64", "age", "zstd", "bash", "sha256sum", "mariadbd", "mariadb-dump", "psql"];
 
 /// The commands of docs/opening-a-backup.md, for root too. Each of the three must end well, and says so if it did not.
 const OPEN: &str = r#"age --decrypt --identity "$1" "$2" | zstd --decompress --stdout |
@@ -27,7 +28,8 @@ pub(super) fn require_programs() -> Result<()> {
         PROGRAMS.into_iter().filter(|program| !folders.iter().any(|folder| folder.join(program).is_file())).collect();
     ensure!(
         missing.is_empty(),
-        "the demo needs {}; on Debian: apt-get install openssh-server tar coreutils age zstd bash (./dev demo does it)",
+        "the demo needs {}; on Debian: apt-get install openssh-server tar coreutils age zstd bash mariadb-server \
+         postgresql, and cargo install garage (./dev demo does it)",
         missing.join(", ")
     );
     Ok(())

@@ -72,14 +72,21 @@ pub(super) async fn hold(running: Running, place: &Workplace, screen: &Screen) -
          log            {log}\n  \
          data folder    {data}\n  \
          customer       ssh {login}@127.0.0.1 -p {port}, files in {tree}\n  \
+         databases      mariadb -u root -S {mariadb}; psql -U postgres -h {postgresql} -p {postgresql_port}\n  \
+         S3             {s3}, bucket {bucket}\n  \
          new token      holdfast admin create-token --email {user} --name mine --abilities '*' --data-dir {data}\n\
          To end it and remove everything: kill {pid}\n",
         url = running.product.url(),
         user = holdfast_testbed::product::USER_EMAIL,
         log = running.product.log().display(),
         data = running.product.data_dir().display(),
-        login = running.user,
-        port = running.sshd.port(),
+        login = running.customer.user,
+        port = running.customer.sshd.port(),
+        mariadb = running.customer.mariadb.socket().display(),
+        postgresql = running.customer.postgresql.socket_dir().display(),
+        postgresql_port = running.customer.postgresql.port(),
+        s3 = running.customer.garage.endpoint(),
+        bucket = holdfast_testbed::garage::BUCKET,
         tree = place.tree().display(),
         pid = std::process::id(),
     ));

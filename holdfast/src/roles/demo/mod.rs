@@ -4,6 +4,9 @@
 //! make itself.
 
 mod by_hand;
+mod customer;
+mod databases;
+mod files;
 mod keep;
 mod report;
 mod screen;
@@ -24,7 +27,7 @@ pub struct DemoArgs {
     /// Leave everything running at the end, and say where it is and how to end it.
     #[arg(long)]
     keep: bool,
-    /// Where the demo may make a folder of its own; about 5 GiB are needed.
+    /// Where the demo may make a folder of its own; about 8 GiB are needed.
     #[arg(long, value_name = "DIR", default_value = "/var/tmp")]
     folder: PathBuf,
     /// How many files the customer has.

@@ -3,7 +3,7 @@
 /// One line of it; empty texts where a column does not apply.
 #[derive(Default)]
 pub(super) struct Row {
-    pub(super) what: &'static str,
+    pub(super) what: String,
     pub(super) read_bytes: Option<u64>,
     pub(super) stored_bytes: Option<u64>,
     pub(super) seconds: f64,
@@ -49,7 +49,7 @@ impl Row {
         let speed =
             self.read_bytes.filter(|_| seconds > 0.0).map(|bytes| format!("{:.0}", bytes as f64 / MIB / seconds));
         [
-            self.what.to_owned(),
+            self.what.clone(),
             mib(self.read_bytes),
             mib(self.stored_bytes),
             ratio,
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn columns_are_aligned_and_what_does_not_apply_is_empty() {
         let backup = Row {
-            what: "backup",
+            what: "backup".to_owned(),
             read_bytes: Some(200 << 20),
             stored_bytes: Some(100 << 20),
             seconds: 2.5,
@@ -78,7 +78,7 @@ mod tests {
             worker: "w1".to_owned(),
             ..Row::default()
         };
-        let restore = Row { what: "restore", seconds: 1.0, equal: "yes".to_owned(), ..Row::default() };
+        let restore = Row { what: "restore".to_owned(), seconds: 1.0, equal: "yes".to_owned(), ..Row::default() };
         let text = table(&[backup, restore]);
         let lines: Vec<&str> = text.lines().skip(1).collect();
         assert_eq!(

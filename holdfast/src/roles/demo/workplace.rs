@@ -6,9 +6,10 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The tree is there three times, and stored twice at half its size; the rest is for the database.
-const ROOM_PER_BYTE: u64 = 4;
-const ROOM_BYTES: u64 = 512 << 20;
+/// The tree is there twice, its download beside that, and for a moment four stored backups of half its size; the rest
+/// is for the databases.
+const ROOM_PER_BYTE: u64 = 5;
+const ROOM_BYTES: u64 = 2 << 30;
 
 /// A folder that is removed when this is dropped.
 pub(super) struct Workplace(PathBuf);

@@ -36,7 +36,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
         transfers.push(transfer);
         durations.push(duration);
         original = run["progress"]["original_size"].as_u64().context("no original_size")?;
-        shells.push(shell.back_up(shell_proxy.address().port(), &tree, 1).await?.seconds);
+        shells.push(shell.back_up(shell_proxy.address().port(), &Shell::tar(&tree), 1).await?.seconds);
     }
     session.close().await?;
     std::fs::remove_dir_all(&tree)?;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use tokio::process::Command;
 
 /// Each tool, and how it says which it is.
-const TOOLS: [(&str, &str); 10] = [
+const TOOLS: [(&str, &str); 13] = [
     ("kernel", "uname -sr"),
     ("OpenSSH", "ssh -V 2>&1"),
     ("tar", "tar --version"),
@@ -15,6 +15,9 @@ const TOOLS: [(&str, &str); 10] = [
     ("restic", "restic version"),
     ("sshfs", "sshfs --version 2>/dev/null"),
     ("PostgreSQL", "$(ls -d /usr/lib/postgresql/*/bin/postgres | tail -n 1) --version"),
+    ("MariaDB", "mariadb --version"),
+    ("Garage", "garage --version"),
+    ("rclone", "rclone version"),
     ("rustc", "rustc --version"),
 ];
 

@@ -2,7 +2,9 @@
 //! product is a release build, used through its API and command line alone. Needs root, and a machine that does
 //! nothing else.
 
+mod databases;
 mod delay;
+mod destinations;
 mod figures;
 mod latency;
 mod machine;
@@ -19,7 +21,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// All parts, in the order of the document.
-const PARTS: [&str; 5] = ["throughput", "others", "delay", "memory", "latency"];
+const PARTS: [&str; 7] = ["throughput", "databases", "destinations", "others", "delay", "memory", "latency"];
 
 /// What to measure.
 #[derive(Parser)]
@@ -62,6 +64,8 @@ async fn measure(arguments: &Arguments, bench: &Bench) -> Result<()> {
         eprint_line(&format!("== {part}"));
         let text = match part {
             "throughput" => throughput::measure(bench).await,
+            "databases" => databases::measure(bench).await,
+            "destinations" => destinations::measure(bench).await,
             "others" => others::measure(bench).await,
             "delay" => delay::measure(bench).await,
             "memory" => memory::measure(bench).await,

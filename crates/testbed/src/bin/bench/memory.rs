@@ -3,20 +3,28 @@
 
 use crate::session::{Bench, Session};
 use anyhow::Result;
+use holdfast_testbed::garage::Garage;
 use holdfast_testbed::processes::peak_memory_kib;
 use holdfast_testbed::steps;
-use holdfast_testbed::tree::TreeSpec;
-use serde_json::{Value, json};
+use holdfast_testbed::tree::{TreeSpec, generate};
+use serde_json::json;
+use std::path::Path;
 use std::time::Duration;
 
 const POLL: Duration = Duration::from_millis(100);
 /// What a job may hold above idle.
 const GOAL_MIB: f64 = 64.0;
 
+/// The large source is the small one so many times: only the length differs, not what is in it.
+const TIMES: usize = 50;
+/// What a job to three destinations may hold above idle.
+const GOAL_OF_THREE_MIB: f64 = 96.0;
+
 /// One case.
 struct Case {
     size: &'static str,
     mode: &'static str,
+    destinations: usize,
     idle_kib: u64,
     peak_kib: u64,
 }
@@ -28,58 +36,84 @@ impl Case {
 }
 
 pub(crate) async fn measure(bench: &Bench) -> Result<String> {
-    let mut cases = Vec::new();
-    for (size, files, total_bytes) in [("100 MB", 400, 100_000_000), ("5 GB", 20_000, 5_000_000_000)] {
-        let tree = bench.tree("memory-tree", TreeSpec { files, total_bytes, ..TreeSpec::large(3, true) }).await?;
-        for (mode, more) in [
-            ("managed", json!({"encryption": {"mode": "managed"}})),
-            ("password", json!({"encryption": {"mode": "password"}, "encryption_password": "a password of the bench"})),
-        ] {
-            crate::eprint_line(&format!("   {size}, {mode}"));
-            cases.push(case(bench, &tree, (size, mode), more).await?);
-        }
-        std::fs::remove_dir_all(&tree)?;
+    let spec = TreeSpec { files: 400, total_bytes: 100_000_000, ..TreeSpec::large(3, true) };
+    let large = bench.path("memory-tree");
+    for number in 0..TIMES {
+        let (at, spec) = (large.join(number.to_string()), spec.clone());
+        tokio::task::spawn_blocking(move || generate(&at, &spec)).await??;
     }
+    let small = large.join("0");
+    let mut cases = Vec::new();
+    for mode in ["managed", "password"] {
+        for (size, tree) in [("100 MB", &small), ("5 GB", &large)] {
+            cases.push(case(bench, tree, (size, mode, 1)).await?);
+        }
+    }
+    cases.push(case(bench, &large, ("5 GB", "managed", 3)).await?);
+    std::fs::remove_dir_all(&large)?;
     Ok(text(&cases))
 }
 
 async fn case(
     bench: &Bench,
-    tree: &std::path::Path,
-    (size, mode): (&'static str, &'static str),
-    more: Value,
+    tree: &Path,
+    (size, mode, destinations): (&'static str, &'static str, usize),
 ) -> Result<Case> {
+    crate::eprint_line(&format!("   {size}, {mode}, {destinations} destination(s)"));
     let session = Session::open(bench, "memory", async |port| Ok(port)).await?;
+    let mut places = vec![session.destination];
+    let garage = if destinations > 1 { Some(Garage::start().await?) } else { None };
+    if let Some(garage) = &garage {
+        for number in 1..destinations {
+            places.push(steps::create_s3_destination(&session.client, garage, &format!("S3 {number}")).await?);
+        }
+    }
+    let more = match mode {
+        "managed" => json!({"encryption": {"mode": "managed"}, "backup_destination_ids": places}),
+        _ => json!({
+            "encryption": {"mode": "password"}, "encryption_password": "a password of the bench",
+            "backup_destination_ids": places,
+        }),
+    };
     let task = session.task(tree, more).await?;
     let worker = session.worker_pid()?;
     let idle_kib = peak_memory_kib(worker)?;
     steps::back_up(&session.client, task, POLL, |_| {}).await?;
     let peak_kib = peak_memory_kib(worker)?;
     session.close().await?;
-    Ok(Case { size, mode, idle_kib, peak_kib })
+    Ok(Case { size, mode, destinations, idle_kib, peak_kib })
 }
 
 fn text(cases: &[Case]) -> String {
-    let mut text = String::from(
-        "## Memory\n\n`VmHWM` of a worker of a release build: idle (after it checked the server and the destination), and after one \
-         run. Each line is a fresh worker.\n\n\
-         | source | mode | idle, MiB | peak, MiB | above idle, MiB |\n|---|---|---|---|---|\n",
+    let mut text = format!(
+        "## Memory\n\n`VmHWM` of a worker of a release build: idle (after it checked the server and its destinations), and \
+         after one run. Each line is a fresh worker. 100 MB are 400 files; 5 GB are the same files {TIMES} times, so that only \
+         the length differs. Three destinations: a local disk and two of S3 (Garage).\n\n\
+         | source | mode | destinations | idle, MiB | peak, MiB | above idle, MiB |\n|---|---|---|---|---|---|\n"
     );
     for case in cases {
         text.push_str(&format!(
-            "| {} | {} | {:.1} | {:.1} | **{:.1}** |\n",
+            "| {} | {} | {} | {:.1} | {:.1} | **{:.1}** |\n",
             case.size,
             case.mode,
+            case.destinations,
             case.idle_kib as f64 / 1024.0,
             case.peak_kib as f64 / 1024.0,
             case.above_mib()
         ));
     }
-    let most = cases.iter().map(Case::above_mib).fold(0.0, f64::max);
-    text.push_str(&format!("\nThe most is {most:.1} MiB (goal: ≤ {GOAL_MIB:.0}). "));
+    let most = |is_one: bool| {
+        cases.iter().filter(|case| (case.destinations == 1) == is_one).map(Case::above_mib).fold(0.0, f64::max)
+    };
+    text.push_str(&format!(
+        "\nThe most is {:.1} MiB to one destination (goal: ≤ {GOAL_MIB:.0}) and {:.1} MiB to three (goal: ≤ \
+         {GOAL_OF_THREE_MIB:.0}). ",
+        most(true),
+        most(false)
+    ));
     for mode in ["managed", "password"] {
-        let of_mode: Vec<f64> = cases.iter().filter(|case| case.mode == mode).map(Case::above_mib).collect();
-        if let [small, large] = of_mode[..] {
+        let of_mode = cases.iter().filter(|case| case.mode == mode && case.destinations == 1);
+        if let [small, large] = of_mode.map(Case::above_mib).collect::<Vec<_>>()[..] {
             let change = (large / small - 1.0) * 100.0;
             text.push_str(&format!("In {mode} mode 5 GB take {change:+.0} % against 100 MB (goal: ± 10 %). "));
         }

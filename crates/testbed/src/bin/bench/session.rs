@@ -87,7 +87,11 @@ impl Session {
     {
         let sshd = bench.sshd()?;
         let port = reach(sshd.port()).await?;
-        let settings = [("HOLDFAST__EGRESS__ALLOW", "127.0.0.0/8"), ("HOLDFAST__HTTP__RATE_LIMIT_PER_MIN", "0")];
+        let settings = [
+            ("HOLDFAST__EGRESS__ALLOW", "127.0.0.0/8"),
+            ("HOLDFAST__HTTP__RATE_LIMIT_PER_MIN", "0"),
+            ("HOLDFAST__HTTP__RUN_RATE_LIMIT_PER_MIN", "0"),
+        ];
         let product = Product::start(ProductOptions {
             binary: bench.binary.clone(),
             data_dir: bench.path(name),

@@ -47,29 +47,51 @@ impl Shell {
         )
     }
 
-    /// The pipeline of the issue, for `tree` through `port`. `tee >(sha256sum)` is written with a named pipe: bash
-    /// neither waits for a process substitution nor counts its processor time.
-    pub(crate) fn pipeline(&self, port: u16, tree: &Path, threads: u8) -> String {
+    /// The pipeline of the issue over what `command` (no single quotes in it) writes on the server. `tee >(sha256sum)` is
+    /// written with a named pipe: bash neither waits for a process substitution nor counts its processor time.
+    pub(crate) fn pipeline(&self, port: u16, command: &str, threads: u8, store: &str) -> String {
         format!(
-            "{ssh} '{TAR} {tree}' | tee {at}/sum | zstd -3 -T{threads} -q -c | age -r {recipient} | \
-             dd of={at}/out bs=1M conv=fsync status=none",
+            "{ssh} '{command}' | tee {at}/sum | zstd -3 -T{threads} -q -c | age -r {recipient} | {store}",
             ssh = self.ssh(port),
-            tree = tree.display(),
             at = self.folder.display(),
             recipient = self.recipient,
         )
     }
 
-    /// Runs the pipeline once and removes what it stored.
-    pub(crate) async fn back_up(&self, port: u16, tree: &Path, threads: u8) -> Result<Measured> {
-        let at = self.folder.display().to_string();
-        let script = format!(
-            "rm -f {at}/sum; mkfifo {at}/sum; sha256sum <{at}/sum >{at}/sha256 & {} && wait $!",
-            self.pipeline(port, tree, threads)
-        );
-        let measured = time(&script).await?;
+    /// How a tree is read on the server, as the product does.
+    pub(crate) fn tar(tree: &Path) -> String {
+        format!("{TAR} {}", tree.display())
+    }
+
+    /// The end of a pipeline that stores on this machine's disk.
+    pub(crate) fn disk(&self) -> String {
+        format!("dd of={}/out bs=1M conv=fsync status=none", self.folder.display())
+    }
+
+    /// Runs the pipeline to the disk once and removes what it stored.
+    pub(crate) async fn back_up(&self, port: u16, command: &str, threads: u8) -> Result<Measured> {
+        let measured = self.run(&self.pipeline(port, command, threads, &self.disk())).await?;
         fs::remove_file(self.folder.join("out"))?;
         Ok(measured)
+    }
+
+    /// Runs a pipeline once.
+    pub(crate) async fn run(&self, pipeline: &str) -> Result<Measured> {
+        let at = self.folder.display();
+        time(&format!("rm -f {at}/sum; mkfifo {at}/sum; sha256sum <{at}/sum >{at}/sha256 & {pipeline} && wait $!"))
+            .await
+    }
+
+    /// Removes keys and files, for the next part.
+    pub(crate) fn remove(self) -> Result<()> {
+        Ok(fs::remove_dir_all(&self.folder)?)
+    }
+
+    /// A file that only this side's commands read.
+    pub(crate) fn secret_file(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let file = self.folder.join(name);
+        write_private(&file, text)?;
+        Ok(file)
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) async fn measure(bench: &Bench) -> Result<String> {
         }
     }
     session.close().await?;
-    let command = shell.pipeline(shell.sshd.port(), &tree, 0);
+    let command = shell.pipeline(shell.sshd.port(), &Shell::tar(&tree), 0, &shell.disk());
     Ok(text(&runs, &one, &all, &command))
 }
 
@@ -70,11 +70,11 @@ async fn back_up(session: &Session, task: i64) -> Result<Run> {
 
 async fn in_quiet(shell: &Shell, tree: &Path, threads: u8) -> Result<Measured> {
     sync().await?;
-    shell.back_up(shell.sshd.port(), tree, threads).await
+    shell.back_up(shell.sshd.port(), &Shell::tar(tree), threads).await
 }
 
 /// Nothing of the round before is still on its way to the disk.
-async fn sync() -> Result<()> {
+pub(crate) async fn sync() -> Result<()> {
     tokio::process::Command::new("sync").status().await?;
     Ok(())
 }
