@@ -10,10 +10,10 @@ use std::time::Instant;
 
 /// What cannot be compressed takes seconds over the slow link.
 const FILL: &str = "CREATE TABLE b (id INT PRIMARY KEY, b BLOB);
-                    INSERT INTO b SELECT seq, RANDOM_BYTES(1000) FROM seq_1_to_3000";
-const SUM: &str = "SET SESSION group_concat_max_len = 1000000;
+                    INSERT INTO b SELECT seq, RANDOM_BYTES(1000) FROM seq_1_to_10000";
+const SUM: &str = "SET SESSION group_concat_max_len = 10000000;
                    SELECT COUNT(*), MD5(GROUP_CONCAT(MD5(b) ORDER BY id SEPARATOR '')) FROM b";
-const SLOW: LinkPlan = LinkPlan { bytes_per_second: 1_500_000, after_bytes: 0, connections: 0, fault: Fault::None };
+const SLOW: LinkPlan = LinkPlan { bytes_per_second: 3_000_000, after_bytes: 0, connections: 0, fault: Fault::None };
 
 struct Scene {
     stage: Stage,

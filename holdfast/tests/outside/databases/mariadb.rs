@@ -222,5 +222,9 @@ async fn databases_are_listed_with_the_servers_password_and_only_to_the_server_i
     ensure!(tables.contains(&"customers") && tables.contains(&"orders"), "{listed:#}");
     ensure!(shown["size_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{listed:#}");
     ensure!(!databases.iter().any(|one| one["name"] == "information_schema"), "{listed:#}");
+    // Another name, which happens to lead to the same server: for all we know it is somebody else's.
+    let elsewhere = query.replace("127.0.0.1", "0.0.0.0");
+    let answer = site.client.raw(reqwest::Method::GET, &format!("{path}/{elsewhere}"), None).await?;
+    assert_eq!((answer.status, &answer.body["code"]), (409, &json!("database_login_failed")), "{answer:?}");
     shop.site.product.stop().await
 }
