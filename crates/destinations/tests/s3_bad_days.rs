@@ -241,7 +241,7 @@ async fn a_copy_that_changed_or_went_is_not_read() {
     let count = changed.clone();
     let (_fake, destination) = fake(move |seen| {
         let is_range = seen.headers.iter().any(|(name, value)| name == "range" && value != "bytes=0-0");
-        (is_range && count.load(Ordering::SeqCst) > 0).then_some(Wrong::Truncate(MIB))
+        (is_range && count.load(Ordering::SeqCst) > 0).then_some(Wrong::Truncate(10 * MIB))
     })
     .await;
     let object = store(&destination, big()).await.expect("is stored");
@@ -252,4 +252,17 @@ async fn a_copy_that_changed_or_went_is_not_read() {
     assert_eq!(failure.code, FailureCode::CopyDamaged, "{failure}");
     destination.delete("o").await.expect("goes");
     assert_eq!(destination.open(&object).await.err().expect("gone").code, FailureCode::CopyDamaged);
+}
+
+#[tokio::test]
+async fn what_a_killed_worker_left_is_found_by_its_exact_name() {
+    let (fake, destination) = fake(|_| None).await;
+    for name in ["o", "o.001"] {
+        let mut left = destination.put(name).await.expect("starts");
+        left.write(big()).await.expect("is taken");
+        drop(left);
+    }
+    assert_eq!(fake.unfinished(), ["f/o", "f/o.001"]);
+    destination.delete("o").await.expect("goes");
+    assert_eq!(fake.unfinished(), ["f/o.001"]);
 }
