@@ -69,7 +69,7 @@ async fn what_one_shell_dumps_every_shell_puts_back() {
     }
     // Without the word to keep it, the database goes again.
     let fields = restore::fields(&target("gone".to_owned()), &login).unwrap();
-    for (sh, input) in SHELLS.iter().zip([&b"end\n"[..], b"end\nundo\n", b"\nkeep\n"]) {
+    for (sh, input) in SHELLS.iter().zip([&b"end\nundo\n"[..], b"\nkeep\n", b"end\nkept\n"]) {
         run(sh, restore::PROGRAM, &fields.bytes(), input);
         assert!(!server.query("mysql", "SHOW DATABASES").await.unwrap().contains("gone"), "{sh:?}");
     }
