@@ -94,6 +94,20 @@ const TASK: &[&str] = &[
     "limits",
     "retention",
 ];
+const SOURCE: &[&str] = &[
+    "paths",
+    "excludes",
+    "one_file_system",
+    "sparse",
+    "engine",
+    "host",
+    "port",
+    "username",
+    "password",
+    "databases",
+    "excluded_tables",
+    "excluded_table_data",
+];
 const RESTORE: &[&str] = &[
     "target",
     "streams",
@@ -167,41 +181,18 @@ async fn nested_fields_are_judged_too() {
     let ann = app.person("ann@example.com", Abilities::All).await;
     let made = app.definitions(&ann).await;
     let path = format!("/api/backup-tasks/{}", made.task);
-    for outer in ["source", "encryption", "limits", "retention"] {
-        for inner in [
-            "paths",
-            "excludes",
-            "one_file_system",
-            "sparse",
-            "engine",
-            "host",
-            "port",
-            "username",
-            "password",
-            "databases",
-            "excluded_tables",
-            "excluded_table_data",
-            "mode",
-            "recipients",
-            "max_duration_secs",
-            "keep_last",
-            "max_age_secs",
-            "floor",
-            "recycle_secs",
-        ] {
+    let nested: [(&str, &[&str]); 4] = [
+        ("source", SOURCE),
+        ("encryption", &["mode", "recipients"]),
+        ("limits", &["max_duration_secs"]),
+        ("retention", &["keep_last", "max_age_secs", "floor", "recycle_secs"]),
+    ];
+    for (outer, inners) in nested {
+        for inner in inners {
             for value in hostile() {
-                let answer = app.call(&ann.token, "PUT", &path, json!({outer: {inner: value}, "type": "files"})).await;
+                let answer = app.call(&ann.token, "PUT", &path, json!({outer: {*inner: value}, "type": "files"})).await;
                 assert!(answer.status.as_u16() < 500, "{outer}.{inner}: {}", String::from_utf8_lossy(&answer.bytes));
             }
-        }
-    }
-    let (_, backup) = app.backup(&ann, &made).await;
-    for inner in ["remote_server_id", "path", "database", "host", "port", "username", "password"] {
-        for value in hostile() {
-            let target = json!({"remote_server_id": made.server, "database": "d", inner: value});
-            let path = format!("/api/backups/{backup}/restore");
-            let answer = app.call(&ann.token, "POST", &path, json!({"target": target})).await;
-            assert!(answer.status.as_u16() < 500, "target.{inner}: {}", String::from_utf8_lossy(&answer.bytes));
         }
     }
 }
