@@ -23,6 +23,11 @@ async fn an_operator_asks_for_one_and_sees_it_in_their_team_alone() {
     let pool = app.database.owner_pool().await.unwrap();
     let jobs = "SELECT count(*) FROM apalis.jobs WHERE job_type = 'make_own_backup'";
     assert_eq!(sqlx::query_scalar::<_, i64>(jobs).fetch_one(&pool).await.unwrap(), 1);
+    let elsewhere = json!({"label": "b", "type": "s3", "s3_access_key": "AK", "s3_secret_key": "SK",
+        "s3_bucket_name": "bucket", "custom_s3_region": "eu-west-1"});
+    let destination = format!("/api/backup-destinations/{}", made.destination);
+    let refused = app.expect(&ann, ("PUT", &destination), elsewhere, 409).await;
+    assert_eq!(refused["code"], "has_backups", "it would not be found again");
     // What is not there yet is neither downloaded nor restored.
     for (method, what) in [("GET", "download"), ("POST", "restore")] {
         let refused = app.expect(&ann, (method, &format!("{path}/{what}")), Value::Null, 409).await;

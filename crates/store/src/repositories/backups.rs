@@ -4,7 +4,7 @@ use super::{Listed, PageRequest, handle, list};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupCopyId, BackupDestinationId, BackupId};
-use holdfast_entity::{backup_copies, backup_copy_objects, backup_streams, backups as table};
+use holdfast_entity::{backup_copies, backup_copy_objects, backup_streams, backups as table, own_backups};
 use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 use std::collections::BTreeMap;
 
@@ -77,13 +77,16 @@ impl Backups<'_> {
     /// # Errors
     /// The database failed.
     pub async fn has_copies_at(&self, id: BackupDestinationId) -> Result<bool, StoreError> {
+        let own = own_backups::Entity::find()
+            .filter(own_backups::Column::TeamId.eq(self.0.team_id().0))
+            .filter(own_backups::Column::BackupDestinationId.eq(id.0));
         let count = backup_copies::Entity::find()
             .filter(backup_copies::Column::TeamId.eq(self.0.team_id().0))
             .filter(backup_copies::Column::BackupDestinationId.eq(id.0))
             .filter(backup_copies::Column::State.is_in(["queued", "running", "committed", "recycled", "deleting"]))
             .count(self.0.conn())
             .await?;
-        Ok(count > 0)
+        Ok(count > 0 || own.count(self.0.conn()).await? > 0)
     }
 
     /// The backups that runs made, deleted or not: run → backup.
