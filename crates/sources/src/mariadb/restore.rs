@@ -309,7 +309,11 @@ impl Hearer for State {
         if self.said.is_empty() && !self.ready {
             return refusal::not_begun(status, words);
         }
-        let detail = words.explain(&format!("the client ended with status {status}"));
+        // Around it the client repeats the statement, which may hold a customer's rows.
+        let detail = match self.said.iter().find(|line| line.starts_with("ERROR ")) {
+            Some(error) => format!("{}.", printable(error, 300)),
+            None => words.explain(&format!("the client ended with status {status}")),
+        };
         Failure::new(step, FailureCode::RestoreIncomplete, detail)
     }
 }

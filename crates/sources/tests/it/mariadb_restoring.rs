@@ -42,6 +42,7 @@ async fn a_new_database_is_whole_or_not_there() {
         let failure = lab.restore(&new, &broken).await.unwrap_err();
         assert_eq!(failure.code, code, "{what}: {failure}");
         assert_ne!(failure.step, Step::Place, "{what}: {failure}");
+        assert!(!failure.detail.contains("VALUES"), "{what}: {failure}");
         await_gone(&lab, "new").await;
     }
     // Given up in the middle, dropped without a word, and never begun.
