@@ -69,12 +69,7 @@ async fn of_postgresql(bench: &Bench) -> Result<Engine> {
     rounds(bench, shell, ("PostgreSQL", command), source).await
 }
 
-async fn rounds(
-    bench: &Bench,
-    shell: Shell,
-    (name, command): (&'static str, String),
-    source: Value,
-) -> Result<Engine> {
+async fn rounds(bench: &Bench, shell: Shell, (name, command): (&'static str, String), source: Value) -> Result<Engine> {
     let session = Session::open(bench, "databases", async |port| Ok(port)).await?;
     let more = json!({"encryption": {"mode": "managed"}, "maximum_backups_to_keep": 1});
     let places = [session.destination];

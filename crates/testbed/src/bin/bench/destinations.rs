@@ -78,7 +78,11 @@ fn rclone(server: &Garage) -> String {
     let settings: Vec<String> =
         settings.iter().map(|(name, value)| format!("RCLONE_CONFIG_GARAGE_{name}={value}")).collect();
     // rclone fails where that variable is set, even without TLS.
-    format!("env -u AWS_CA_BUNDLE {} rclone --config= --s3-no-check-bucket rcat garage:{}/shell", settings.join(" "), garage::BUCKET)
+    format!(
+        "env -u AWS_CA_BUNDLE {} rclone --config= --s3-no-check-bucket rcat garage:{}/shell",
+        settings.join(" "),
+        garage::BUCKET
+    )
 }
 
 fn text(rounds: &Rounds, command: &str) -> String {
