@@ -4,8 +4,10 @@
 use crate::support::{BINARY, files, options, output};
 use anyhow::{Context, Result, ensure};
 use holdfast_testbed::client::ApiClient;
+use holdfast_testbed::garage::Garage;
 use holdfast_testbed::product::{Product, ProductOptions};
 use holdfast_testbed::site::Site;
+use holdfast_testbed::steps;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -45,8 +47,8 @@ async fn write(client: ApiClient, mut stop: tokio::sync::oneshot::Receiver<()>) 
     Ok(written)
 }
 
-async fn made(site: &Site, recipient: &str) -> Result<Value> {
-    let wanted = json!({"backup_destination_id": site.destination, "recipients": [recipient]});
+async fn made(site: &Site, destination: i64, recipient: &str) -> Result<Value> {
+    let wanted = json!({"backup_destination_id": destination, "recipients": [recipient]});
     let id = site.client.post("system/backups", &wanted).await?["data"]["id"].take();
     let row = ended(&site.client, &id).await?;
     ensure!(row["status"] == "succeeded", "{row:#}");
@@ -59,7 +61,7 @@ async fn a_copy_made_under_writes_becomes_a_new_installation() -> Result<()> {
     let (key, recipient) = identity(site.folder())?;
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let writer = tokio::spawn(write(site.client.clone(), stopped));
-    let row = made(&site, &recipient).await?;
+    let row = made(&site, site.destination, &recipient).await?;
     ensure!(stop.send(()).is_ok(), "the writer ended by itself");
     ensure!(writer.await?? > 0, "nothing was written meanwhile");
 
@@ -90,10 +92,28 @@ async fn a_copy_made_under_writes_becomes_a_new_installation() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_copy_in_a_bucket_is_off_the_machine_and_comes_back_and_goes() -> Result<()> {
+    let (site, garage) = (Site::start(options()).await?, Garage::start().await?);
+    let (key, recipient) = identity(site.folder())?;
+    let bucket = steps::create_s3_destination(&site.client, &garage, "bucket").await?;
+    let row = made(&site, bucket, &recipient).await?;
+    let name = row["object_name"].as_str().context("a name")?;
+    ensure!(!files(&site.local_root())?.iter().any(|path| path.ends_with(name)), "it lies on this machine too");
+    let file = site.folder().join("own.age");
+    site.client.download(&format!("system/backups/{}/download", row["id"]), &file).await?;
+    let open = "age -d -i \"$1\" \"$2\" | zstd -d";
+    let text = output(Command::new("sh").args(["-c", open, "sh", &key]).arg(&file))?;
+    ensure!(text.ends_with("-- end of the copy\n") && text.contains("demo@example.org"), "it is not whole");
+    site.client.delete(&format!("system/backups/{}", row["id"])).await?;
+    assert_eq!(site.client.get("system/backups").await?["meta"]["total"], 0);
+    site.product.stop().await
+}
+
+#[tokio::test]
 async fn a_copy_is_removed_when_it_is_asked_for_and_is_nobody_elses() -> Result<()> {
     let site = Site::start(options()).await?;
     let (_, recipient) = identity(site.folder())?;
-    let row = made(&site, &recipient).await?;
+    let row = made(&site, site.destination, &recipient).await?;
     let name = row["object_name"].as_str().context("a name")?.to_owned();
     let is_there = |root: &Path| -> Result<bool> { Ok(files(root)?.iter().any(|path| path.ends_with(&name))) };
     ensure!(is_there(&site.local_root())?, "it is not where it is said to be");
