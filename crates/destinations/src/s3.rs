@@ -35,6 +35,10 @@ use xml::Leaves;
 /// Unfinished uploads of one name that are ended at most: an attempt leaves one.
 const MOST_UNFINISHED: usize = 50;
 
+/// A check does not wait longer for a silent store.
+const CHECK_STALL: Duration = Duration::from_secs(8);
+/// Nor does a deletion: it is asked for again later, and other destinations wait behind it.
+const DELETE_STALL: Duration = Duration::from_secs(30);
 /// Somebody waits for a check, half a minute at most.
 const CHECK_LIMIT: Duration = Duration::from_secs(20);
 /// What a check that failed may take for its traces.
@@ -135,7 +139,9 @@ impl S3Destination {
             return failure.step != Step::Connect;
         }
         match self.check_delete(name).await {
-            Ok(()) => steps.push(CheckStep::passed("delete", "It was deleted again, and an unfinished upload with it.")),
+            Ok(()) => {
+                steps.push(CheckStep::passed("delete", "It was deleted again, and an unfinished upload with it."))
+            }
             Err(failure) => steps.push(CheckStep::failed("delete", &failure)),
         }
         true
@@ -178,14 +184,15 @@ impl Destination for S3Destination {
     async fn delete(&self, name: &str) -> Result<(), Failure> {
         let step = Step::FinishDestination;
         let key = self.key(step, name)?;
-        remove(&self.client, &key, step).await?;
+        let client = self.client.hasty(DELETE_STALL);
+        remove(&client, &key, step).await?;
         for _ in 0..MOST_UNFINISHED {
-            let found = unfinished(&self.client, &key, step).await?;
+            let found = unfinished(&client, &key, step).await?;
             if found.is_empty() {
                 return Ok(());
             }
             for upload in found {
-                end(&self.client, &key, &upload, step).await?;
+                end(&client, &key, &upload, step).await?;
             }
         }
         let detail = "The store goes on listing unfinished uploads that were ended.";
@@ -194,7 +201,7 @@ impl Destination for S3Destination {
 
     async fn check(&self, probe_name: &str) -> Vec<CheckStep> {
         let mut steps = vec![CheckStep::passed("transport", transport(self.client.address.is_plain))];
-        let hasty = Self { client: Arc::new(self.client.hasty()), folder: self.folder.clone() };
+        let hasty = Self { client: Arc::new(self.client.hasty(CHECK_STALL)), folder: self.folder.clone() };
         let checked = tokio::time::timeout(CHECK_LIMIT, hasty.check_all(probe_name, &mut steps)).await;
         let is_reached = checked.unwrap_or_else(|_| {
             let detail = format!("The store was not done within {} s.", CHECK_LIMIT.as_secs());

@@ -119,7 +119,7 @@ async fn an_error_inside_a_200_is_an_error() {
     let refused = AtomicUsize::new(0);
     let (storm, destination) = fake(move |seen| {
         let body = "<?xml version=\"1.0\"?><Error><Code>InternalError</Code></Error>".to_owned();
-        (is_complete(seen) && refused.fetch_add(1, Ordering::SeqCst) < 2).then(|| Wrong::Say(200, body))
+        (is_complete(seen) && refused.fetch_add(1, Ordering::SeqCst) < 2).then_some(Wrong::Say(200, body))
     })
     .await;
     store(&destination, big()).await.expect("the third try is taken");

@@ -89,8 +89,7 @@ pub(super) fn judge(asked: &Asked<'_>, status: StatusCode, headers: &HeaderMap, 
 
 fn meaning(status: StatusCode, code: Option<&str>) -> FailureCode {
     match (status.as_u16(), code.unwrap_or_default()) {
-        (507, _)
-        | (_, "QuotaExceeded" | "InsufficientStorage" | "StorageFull" | "XMinioStorageFull") => {
+        (507, _) | (_, "QuotaExceeded" | "InsufficientStorage" | "StorageFull" | "XMinioStorageFull") => {
             FailureCode::DestinationFull
         }
         (_, "NoSuchBucket") => FailureCode::DestinationMissing,

@@ -28,8 +28,6 @@ const PIECE_BYTES: usize = 64 << 10;
 pub(super) const ANSWER_BYTES: usize = 1 << 20;
 /// No request takes longer than this, and the time its bytes need at the slowest pace.
 const BASE_LIMIT: Duration = Duration::from_secs(300);
-/// A check does not wait longer for a silent store.
-const HASTY_STALL: Duration = Duration::from_secs(8);
 /// The slowest pace, bytes a second.
 const SLOWEST: u64 = 8 << 10;
 
@@ -83,10 +81,10 @@ impl Client {
         Self { address, credentials, outside, pace }
     }
 
-    /// The same with little patience: somebody waits for the answer.
-    pub(super) fn hasty(&self) -> Self {
+    /// The same with little patience, `stall` at most for a silent store.
+    pub(super) fn hasty(&self, stall: Duration) -> Self {
         let address = self.address.clone();
-        let pace = Pace { tries: self.pace.tries.min(2), stall: self.pace.stall.min(HASTY_STALL), ..self.pace };
+        let pace = Pace { tries: self.pace.tries.min(2), stall: self.pace.stall.min(stall), ..self.pace };
         Self { address, credentials: self.credentials.clone(), outside: self.outside.clone(), pace }
     }
 
