@@ -154,8 +154,8 @@ impl CopyExecution<'_> {
         Ok(true)
     }
 
-    /// Makes the copy one of the backup's, whole and verified. `false`: the lease is lost, or the backup is gone; then
-    /// nothing was written.
+    /// Makes the copy one of the backup's, whole and verified. `false`: the lease is lost, somebody asked for the end,
+    /// or the backup is gone; then nothing was written.
     ///
     /// # Errors
     /// The database failed. After an error of the transaction's own commit the outcome is unknown: see
@@ -164,7 +164,7 @@ impl CopyExecution<'_> {
         let sql = "UPDATE backup_copies c
                    SET state = 'committed', verified_level = $3, verified_at = now(), error_code = NULL,
                        error_message = NULL, step = NULL, owner = NULL, lease_until = NULL
-                   WHERE c.id = $1 AND c.epoch = $2 AND c.state = 'running'
+                   WHERE c.id = $1 AND c.epoch = $2 AND c.state = 'running' AND c.cancel_requested_at IS NULL
                      AND EXISTS (SELECT 1 FROM backups b WHERE b.id = c.backup_id AND b.deleted_at IS NULL)";
         self.changed(sql, [verified_level.into()]).await
     }

@@ -36,7 +36,7 @@ pub(super) async fn write(job: &Job, attempt: i32, ended: Result<(), Failure>) -
                 return Ok(());
             }
             false if job.lease.stopped().is_cancelled() => job.lease.failure(Step::Commit),
-            false => Failure::new(Step::Commit, FailureCode::NotAuthorised, "The backup was deleted meanwhile."),
+            false => refused(job).await?,
         },
         Err(failure) => failure,
     };
@@ -100,6 +100,20 @@ async fn commit(job: &Job) -> Result<bool, StoreError> {
         }
         tokio::time::sleep(DATABASE_PAUSE).await;
     }
+}
+
+/// Why a commit was refused while the lease was ours.
+async fn refused(job: &Job) -> Result<Failure, StoreError> {
+    let tx = job.context.store.for_team(&job.access).await?;
+    let row = tx.copy_execution(job.id, job.epoch).load().await?;
+    tx.commit().await?;
+    Ok(match row {
+        None => Failure::new(Step::Commit, FailureCode::LeaseLost, "Another worker has it."),
+        Some(row) if row.cancel_requested_at.is_some() => {
+            Failure::new(Step::Commit, FailureCode::Cancelled, "The work was stopped.")
+        }
+        Some(_) => Failure::new(Step::Commit, FailureCode::NotAuthorised, "The backup was deleted meanwhile."),
+    })
 }
 
 async fn try_commit(job: &Job) -> Result<bool, StoreError> {
