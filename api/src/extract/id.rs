@@ -5,7 +5,8 @@ use crate::state::ApiState;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use holdfast_domain::ids::{
-    BackupCopyId, BackupDestinationId, BackupId, BackupRunId, BackupTaskId, OwnBackupId, RemoteServerId, RestoreId, UserId,
+    BackupCopyId, BackupDestinationId, BackupId, BackupRunId, BackupTaskId, OwnBackupId, RemoteServerId, RestoreId,
+    UserId,
 };
 
 /// Largest id: what a JavaScript number holds exactly.

@@ -65,10 +65,10 @@ async fn a_restore_of_a_running_installation_is_refused_with_the_commands() {
     app.make_operator(&ann).await;
     let made = app.definitions(&ann).await;
     let pool = app.database.owner_pool().await.unwrap();
-    let sql = "INSERT INTO own_backups (team_id, backup_destination_id, recipients, object_name, status, size_bytes, sha256)
+    let sql =
+        "INSERT INTO own_backups (team_id, backup_destination_id, recipients, object_name, status, size_bytes, sha256)
                VALUES ($1, $2, '{age1}', 'own', 'succeeded', 1, 'abcd') RETURNING id";
-    let id: i64 =
-        sqlx::query_scalar(sql).bind(ann.team_id.0).bind(made.destination).fetch_one(&pool).await.unwrap();
+    let id: i64 = sqlx::query_scalar(sql).bind(ann.team_id.0).bind(made.destination).fetch_one(&pool).await.unwrap();
     let path = format!("/api/system/backups/{id}/restore");
     let refused = app.expect(&ann, ("POST", &path), Value::Null, 409).await;
     assert_eq!(refused["code"], "restore_offline");

@@ -199,7 +199,9 @@ fn choose(mariadb: Result<String, Failure>, postgresql: Result<String, Failure>)
         (Ok(_), Err(_)) => Ok(Family::Mariadb),
         (Err(_), Ok(_)) => Ok(Family::Postgresql),
         (Ok(mariadb), Ok(postgresql)) => {
-            let detail = format!("{mariadb} and PostgreSQL {postgresql} both answer; the task must say which `engine` it means.");
+            let detail = format!(
+                "{mariadb} and PostgreSQL {postgresql} both answer; the task must say which `engine` it means."
+            );
             Err(Failure::new(Step::Prepare, FailureCode::InvalidConfig, detail))
         }
         // One that refuses us is there; one whose client is missing says least.

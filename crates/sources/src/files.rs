@@ -83,8 +83,7 @@ impl Judge for Tar {
     }
 
     fn end(&mut self, status: u32, report: &mut SourceReport, said: &Said<'_>) -> Result<(), Failure> {
-        let failed =
-            |what: &str| Failure::new(Step::FinishSource, FailureCode::SourceFailed, said.explain(what));
+        let failed = |what: &str| Failure::new(Step::FinishSource, FailureCode::SourceFailed, said.explain(what));
         let is_good = match (self.is_gnu, status) {
             (_, 0) => true,
             // "Some files differ": always with a line for each.

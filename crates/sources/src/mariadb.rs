@@ -21,8 +21,8 @@ use crate::database::{
     DatabaseInfo, DatabaseLogin, DatabasePlan, DatabaseTarget, PlannedKind, PlannedStream, TableInfo,
 };
 use crate::reading;
-use crate::stream::{StreamReader, StreamWriter};
 use crate::refusal;
+use crate::stream::{StreamReader, StreamWriter};
 use catalogue::{Catalogue, Database};
 use holdfast_domain::manifest::DatabaseFacts;
 use holdfast_domain::source::{DatabaseSpec, Engine, EngineChoice};
@@ -58,7 +58,7 @@ struct Found {
 /// # Errors
 /// As [`crate::database::plan`].
 pub async fn greet(session: &mut Session, login: &DatabaseLogin, choice: EngineChoice) -> Result<String, Failure> {
-    Ok(query(session, login, choice, ONCE, EACH, &[]).await?.catalogue.version)
+    Ok(query(session, login, choice, (ONCE, EACH), &[]).await?.catalogue.version)
 }
 
 /// Looks at the server and decides what is dumped.
@@ -66,11 +66,11 @@ pub async fn greet(session: &mut Session, login: &DatabaseLogin, choice: EngineC
 /// # Errors
 /// As [`crate::database::plan`].
 pub async fn plan(session: &mut Session, spec: &DatabaseSpec, login: &DatabaseLogin) -> Result<DatabasePlan, Failure> {
-    let overview = query(session, login, spec.engine, ONCE, EACH, &[]).await?;
+    let overview = query(session, login, spec.engine, (ONCE, EACH), &[]).await?;
     let names = selected(spec, &overview.catalogue)?;
     let excludes = !spec.excluded_tables.is_empty() || !spec.excluded_table_data.is_empty();
     let each = if excludes { EACH_WITH_USES } else { EACH };
-    let Found { catalogue, tools } = query(session, login, spec.engine, ONCE, each, &names).await?;
+    let Found { catalogue, tools } = query(session, login, spec.engine, (ONCE, each), &names).await?;
     let engine = catalogue.engine();
     let mut warnings = Warnings::default();
     let mut streams = Vec::new();
@@ -119,7 +119,7 @@ pub async fn list(
     login: &DatabaseLogin,
 ) -> Result<(Engine, Vec<DatabaseInfo>), Failure> {
     let statements = [ONCE, TABLES].concat();
-    let catalogue = query(session, login, choice, &statements, EACH, &[]).await?.catalogue;
+    let catalogue = query(session, login, choice, (&statements, EACH), &[]).await?.catalogue;
     let mut databases: Vec<DatabaseInfo> = catalogue
         .names()
         .filter(|name| !SYSTEM.contains(name))
@@ -152,8 +152,7 @@ async fn query(
     session: &mut Session,
     login: &DatabaseLogin,
     choice: EngineChoice,
-    once: &str,
-    each: &str,
+    (once, each): (&str, &str),
     databases: &[String],
 ) -> Result<Found, Failure> {
     let mut fields = Fields::log_in(login, choice.engine())?;

@@ -21,7 +21,9 @@ mod selection;
 mod shells;
 
 use crate::asking::{Answer, ask};
-use crate::database::{DatabaseInfo, DatabaseLogin, DatabasePlan, DatabaseTarget, PlannedKind, PlannedStream, TableInfo};
+use crate::database::{
+    DatabaseInfo, DatabaseLogin, DatabasePlan, DatabaseTarget, PlannedKind, PlannedStream, TableInfo,
+};
 use crate::refusal;
 use crate::stream::{StreamReader, StreamWriter};
 use holdfast_domain::source::DatabaseSpec;
@@ -32,11 +34,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Runs one of our constant queries.
-const QUERY: &str = concat!(
-    include_str!("say.sh"),
-    include_str!("postgresql/connect.sh"),
-    include_str!("postgresql/query.sh")
-);
+const QUERY: &str =
+    concat!(include_str!("say.sh"), include_str!("postgresql/connect.sh"), include_str!("postgresql/query.sh"));
 
 /// Who we are there, all databases, and which of some roles there are.
 const SERVER: &str = include_str!("postgresql/server.sql");

@@ -21,9 +21,10 @@ pub(crate) fn of_target(why: &str, what: &str) -> Failure {
         "missing_tool" => (MissingTool, format!("{what} is not there.")),
         "exists" => (TargetExists, format!("{what} exists and is not empty.")),
         "database_exists" => (TargetExists, format!("the database {what:?} exists.")),
-        "client_unsafe" => {
-            (ClientUnsafe, format!("{what} there runs shell commands that a dump contains, and cannot be kept from it."))
-        }
+        "client_unsafe" => (
+            ClientUnsafe,
+            format!("{what} there runs shell commands that a dump contains, and cannot be kept from it."),
+        ),
         "not_a_folder" => (TargetExists, format!("{what} exists and is not a folder.")),
         "in_the_way" => {
             (TargetExists, format!("{what} is in the way: a folder cannot take a file's place, nor a file a folder's."))

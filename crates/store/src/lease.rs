@@ -135,10 +135,9 @@ impl LeaseConnection {
                  WHERE id = $1 AND epoch = $2 AND state = 'running'",
                 id.0,
             ),
-            Leased::Prune(id) => (
-                "SELECT false FROM prunes WHERE backup_task_id = $1 AND epoch = $2 AND lease_until IS NOT NULL",
-                id.0,
-            ),
+            Leased::Prune(id) => {
+                ("SELECT false FROM prunes WHERE backup_task_id = $1 AND epoch = $2 AND lease_until IS NOT NULL", id.0)
+            }
             Leased::OwnBackup(id) => {
                 ("SELECT false FROM own_backups WHERE id = $1 AND epoch = $2 AND status = 'running'", id.0)
             }

@@ -155,8 +155,18 @@ impl CustomerPostgres {
     fn attempt() -> Result<Self> {
         let dir = private_dir()?;
         let data = path_text(&dir.join("data"));
-        run(Command::new(server_program("initdb")?)
-            .args(["-D", &data, "-U", SUPERUSER, "-A", "trust", "-N", "-E", "UTF8", "--locale=C.UTF-8"]))?;
+        run(Command::new(server_program("initdb")?).args([
+            "-D",
+            &data,
+            "-U",
+            SUPERUSER,
+            "-A",
+            "trust",
+            "-N",
+            "-E",
+            "UTF8",
+            "--locale=C.UTF-8",
+        ]))?;
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o711))?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let place = format!("unix_socket_directories = '{}'\nport = {port}\n", path_text(&dir));

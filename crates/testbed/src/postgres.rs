@@ -37,7 +37,8 @@ log_min_messages = warning
 ";
 
 /// Runs until its stdin ends, which is when the owner of the pipe is gone; then stops the server and removes the folder.
-pub(crate) const KEEPER: &str = r#"cat >/dev/null; "$1" -D "$2/data" -m immediate stop >/dev/null 2>&1; rm -rf -- "$2""#;
+pub(crate) const KEEPER: &str =
+    r#"cat >/dev/null; "$1" -D "$2/data" -m immediate stop >/dev/null 2>&1; rm -rf -- "$2""#;
 
 /// A private cluster, gone when this is dropped.
 pub struct Cluster {

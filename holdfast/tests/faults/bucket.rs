@@ -30,7 +30,8 @@ async fn run_into(stage: &Stage, endpoint: String) -> Result<(FaultProxy, String
         "label": "files", "type": "files", "frequency": "manual", "maximum_backups_to_keep": 0,
         "remote_server_id": server, "backup_destination_id": made["data"]["id"], "source": {"paths": [stage.tree]},
     });
-    let task = stage.client.post("backup-tasks", &task).await?["data"]["id"].as_i64().context("a task without an id")?;
+    let task =
+        stage.client.post("backup-tasks", &task).await?["data"]["id"].as_i64().context("a task without an id")?;
     Ok((proxy, stage.start_run_of(task).await?))
 }
 

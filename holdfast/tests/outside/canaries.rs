@@ -209,8 +209,7 @@ impl Sweep {
             "custom_s3_endpoint": self.store.endpoint(), "path_style_endpoint": true,
         });
         let id = self.id("backup-destinations", &destination).await?;
-        let check =
-            self.client.raw(Method::POST, &format!("backup-destinations/{id}/check"), Some(&json!({}))).await?;
+        let check = self.client.raw(Method::POST, &format!("backup-destinations/{id}/check"), Some(&json!({}))).await?;
         ensure!(check.body["data"]["ok"] == json!(false), "{check:?}");
         let sent = format!("{:?}", self.store.seen());
         ensure!(sent.contains(&self.markers.of("S3 access key")), "nothing was signed: {sent}");

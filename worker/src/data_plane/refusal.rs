@@ -48,7 +48,7 @@ impl From<Failure> for Refusal {
             StoreOffline | SecretUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             CopyDamaged | ManifestInvalid | DestinationFailed | DestinationRefused | DestinationMissing => {
                 StatusCode::BAD_GATEWAY
-            },
+            }
             Internal => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::CONFLICT,
         };

@@ -119,7 +119,15 @@ pub async fn execute_restore(context: Arc<WorkerContext>, id: RestoreId) {
     let claim = Claim { team_id: claimed.team_id, leased: Leased::Restore(id), epoch: claimed.epoch };
     let lease = context.leases.hold(claim, claimed_at);
     let access = Access::system(claimed.team_id, "execute_restore");
-    let job = Job { context, access, id, epoch: claimed.epoch, lease, gauge: Gauge::default(), touched: AtomicBool::new(false) };
+    let job = Job {
+        context,
+        access,
+        id,
+        epoch: claimed.epoch,
+        lease,
+        gauge: Gauge::default(),
+        touched: AtomicBool::new(false),
+    };
     tracing::info!(restore = %id, epoch = job.epoch, attempt = claimed.attempt, "restore begins");
     let ended = attempt::attempt(&job).await;
     if let Err(error) = ending::write(&job, claimed.attempt, ended).await {

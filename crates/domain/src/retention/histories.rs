@@ -92,6 +92,12 @@ impl World {
         (count > 0).then(|| &mut self.all[index.index(count)])
     }
 
+    fn change(&mut self, index: prop::sample::Index, change: impl Fn(&mut Copy)) {
+        if let Some(lying) = self.pick(index) {
+            change(&mut lying.copy);
+        }
+    }
+
     fn committed(&self, place: u32) -> Vec<Copy> {
         let here = |lying: &&Lying| lying.place == place && lying.state == State::Committed;
         self.all.iter().filter(here).map(|lying| lying.copy.clone()).collect()
@@ -188,9 +194,9 @@ impl World {
             Event::FailedRun => self.backups += 1,
             Event::Unverified(mask) => self.add(mask, |copy| copy.is_sound = false),
             Event::Upload(mask) => self.add(mask, |copy| copy.is_uploaded = true),
-            Event::Corrupt(index) => drop(self.pick(index).map(|lying| lying.copy.is_sound = false)),
-            Event::Hold(index, held) => drop(self.pick(index).map(|lying| lying.copy.is_held = held)),
-            Event::Read(index, read) => drop(self.pick(index).map(|lying| lying.copy.is_being_read = read)),
+            Event::Corrupt(index) => self.change(index, |copy| copy.is_sound = false),
+            Event::Hold(index, held) => self.change(index, |copy| copy.is_held = held),
+            Event::Read(index, read) => self.change(index, |copy| copy.is_being_read = read),
             Event::Settings(rule) => self.rule = rule,
             Event::Repoint(position) => {
                 self.places[position % PLACES] = self.next_place;

@@ -126,7 +126,7 @@ async fn another_digest_than_was_written_is_never_committed() {
         let (to, body) = mpsc::channel(2);
         let cancel = CancellationToken::new();
         let (_, written) = tokio::join!(pump(to, &bytes), fan_out(body, vec![target(sink).0], u64::MAX, &cancel));
-        let results = written.expect("is written").commit(&[made.clone()]).await;
+        let results = written.expect("is written").commit(std::slice::from_ref(&made)).await;
         assert_eq!(results[0].as_ref().expect_err("differs").code, FailureCode::VerifyFailed);
         assert!(made.size_bytes == 5_000 || !state(&kept).1, "a wrong size is known before the commit");
     }

@@ -129,9 +129,13 @@ fn omit(kind: OmittedKind, name: &str, table: Option<&str>) -> Omitted {
 fn depends(database: &str, omitted: &Omitted) -> Warning {
     let name = |name: &str| printable(&format!("{database}.{name}"), 300);
     let (path, message) = match &omitted.table {
-        Some(table) => {
-            (name(table), format!("its foreign key {} needs what is excluded; a restore leaves it out", printable(&omitted.name, 100)))
-        }
+        Some(table) => (
+            name(table),
+            format!(
+                "its foreign key {} needs what is excluded; a restore leaves it out",
+                printable(&omitted.name, 100)
+            ),
+        ),
         None => (name(&omitted.name), "is a view that needs an excluded table; it is left out".to_owned()),
     };
     Warning { code: WarningCode::DependsOnExcluded, path: Some(path), message }
@@ -158,7 +162,8 @@ mod tests {
     }
 
     fn database() -> Database {
-        let key = |name: &str, table: &str, to: &str| ForeignKey { name: name.into(), table: table.into(), to: to.into() };
+        let key =
+            |name: &str, table: &str, to: &str| ForeignKey { name: name.into(), table: table.into(), to: to.into() };
         let mut database = Database::default();
         database.name = "d".into();
         database.tables = ["a", "b", "c.d"].map(str::to_owned).to_vec();

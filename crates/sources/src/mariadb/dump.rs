@@ -13,8 +13,7 @@ use holdfast_domain::warning::{Warning, WarningCode};
 use holdfast_domain::{Failure, FailureCode, Step};
 
 /// What runs on the server.
-pub(super) const PROGRAM: &str =
-    concat!(include_str!("../say.sh"), include_str!("client.sh"), include_str!("dump.sh"));
+pub(super) const PROGRAM: &str = concat!(include_str!("../say.sh"), include_str!("client.sh"), include_str!("dump.sh"));
 
 /// How a table's part begins. Rows never begin a line so: a line end in a value is written as `\n`.
 const TABLE: &[u8] = b"-- Table structure for table `";

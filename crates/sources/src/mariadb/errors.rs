@@ -48,10 +48,22 @@ mod tests {
     #[test]
     fn each_way_of_saying_a_number_is_read() {
         for (line, code) in [
-            ("ERROR 2002 (HY000): Can't connect to local server through socket '/x' (2)", FailureCode::DatabaseUnreachable),
-            ("ERROR 1045 (28000): Access denied for user 'a'@'b' (using password: YES)", FailureCode::DatabaseLoginFailed),
-            ("mariadb-dump: Got error: 1049: \"Unknown database 'x'\" when selecting the database", FailureCode::MissingDatabase),
-            ("mariadb-dump: Couldn't execute 'show create table `v`': SHOW VIEW command denied (1142)", FailureCode::MissingRight),
+            (
+                "ERROR 2002 (HY000): Can't connect to local server through socket '/x' (2)",
+                FailureCode::DatabaseUnreachable,
+            ),
+            (
+                "ERROR 1045 (28000): Access denied for user 'a'@'b' (using password: YES)",
+                FailureCode::DatabaseLoginFailed,
+            ),
+            (
+                "mariadb-dump: Got error: 1049: \"Unknown database 'x'\" when selecting the database",
+                FailureCode::MissingDatabase,
+            ),
+            (
+                "mariadb-dump: Couldn't execute 'show create table `v`': SHOW VIEW command denied (1142)",
+                FailureCode::MissingRight,
+            ),
             ("ERROR 1227 (42000) at line 8: Access denied; you need the SUPER privilege", FailureCode::MissingRight),
         ] {
             assert_eq!(first(&[line.to_owned()], Step::Prepare).map(|f| f.code), Some(code), "{line}");

@@ -102,10 +102,7 @@ mod tests {
     #[test]
     fn a_value_stays_on_its_line_and_between_its_quotes() {
         let file = option_file(&login(Some("db#1"), None, Some(" a\"b\\#'é ")), false).unwrap();
-        assert_eq!(
-            file,
-            "[client]\nhost=\"db#1\"\nprotocol=\"tcp\"\nuser=\"u\"\npassword=\" a\\\"b\\\\#'é \"\n"
-        );
+        assert_eq!(file, "[client]\nhost=\"db#1\"\nprotocol=\"tcp\"\nuser=\"u\"\npassword=\" a\\\"b\\\\#'é \"\n");
         for password in ["x\n[mysqldump]\nresult-file=/tmp/pwn", "x\0", "x\ry"] {
             let failure = option_file(&login(None, None, Some(password)), true).unwrap_err();
             assert_eq!(failure.code, FailureCode::InvalidConfig);

@@ -2,8 +2,8 @@
 //! as many tables are there as were dumped; or one that exists, of which nobody can say what is in it after a failure.
 //! The client may do nothing but send statements; a name reaches the server as hexadecimal digits and is quoted there.
 
-use super::login::Fields;
 use super::errors;
+use super::login::Fields;
 use crate::database::{DatabaseLogin, DatabaseTarget};
 use crate::framed::{Framed, Hearer};
 use crate::lines::{Line, Words};
@@ -61,7 +61,8 @@ pub(super) fn fields(target: &DatabaseTarget, login: &DatabaseLogin) -> Result<F
     fields.push(&format!(
         "{name}SELECT CONCAT(COUNT(*), ' ', VERSION()) FROM information_schema.schemata WHERE BINARY schema_name = BINARY @d;"
     ));
-    fields.push(&format!("{name}{}", execute(&format!("'CREATE DATABASE ', {}{}", quoted("@d"), like(&target.facts)?))));
+    fields
+        .push(&format!("{name}{}", execute(&format!("'CREATE DATABASE ', {}{}", quoted("@d"), like(&target.facts)?))));
     fields.push(&format!("{name}{}", execute(&format!("'DROP DATABASE IF EXISTS ', {}", quoted("@d")))));
     fields.push(&without_keys(&target.facts));
     fields.push(SIZE);

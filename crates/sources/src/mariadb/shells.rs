@@ -63,7 +63,8 @@ async fn what_one_shell_dumps_every_shell_puts_back() {
         let restored = run(sh, restore::PROGRAM, &fields.bytes(), &input);
         let said = String::from_utf8_lossy(&restored.stderr).into_owned();
         assert!(restored.stdout.ends_with(b"holdfast:done\n"), "{sh:?}: {said}");
-        let rows = server.query(&copy, "SELECT t, (SELECT COUNT(*) FROM `no rows`), @@character_set_database FROM kept");
+        let rows =
+            server.query(&copy, "SELECT t, (SELECT COUNT(*) FROM `no rows`), @@character_set_database FROM kept");
         assert_eq!(rows.await.unwrap(), "\\\\x\t0\tlatin1", "{sh:?}");
         assert_eq!(server.query(&copy, COUNT).await.unwrap(), "2 0");
     }

@@ -63,9 +63,13 @@ enum At {
     /// A field of an entry.
     Field(Field),
     Block,
-    BlockId { is_large_objects: bool },
+    BlockId {
+        is_large_objects: bool,
+    },
     LargeObject,
-    Chunk { is_large_object: bool },
+    Chunk {
+        is_large_object: bool,
+    },
     /// The layout is not known; whatever comes is passed by.
     Unknown,
 }

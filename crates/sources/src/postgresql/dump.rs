@@ -17,11 +17,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 /// What runs on the server.
-pub(super) const PROGRAM: &str = concat!(
-    include_str!("../say.sh"),
-    include_str!("connect.sh"),
-    include_str!("dump.sh")
-);
+pub(super) const PROGRAM: &str =
+    concat!(include_str!("../say.sh"), include_str!("connect.sh"), include_str!("dump.sh"));
 
 /// The end of our program where the tables could not be counted after the dump.
 const NOT_COUNTED: u32 = 96;

@@ -11,11 +11,8 @@ use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_remote::Session;
 
 /// What runs on the server.
-pub(super) const PROGRAM: &str = concat!(
-    include_str!("../say.sh"),
-    include_str!("connect.sh"),
-    include_str!("globals.sh")
-);
+pub(super) const PROGRAM: &str =
+    concat!(include_str!("../say.sh"), include_str!("connect.sh"), include_str!("globals.sh"));
 
 /// pg_dumpall's own end mark.
 const END: &[u8] = b"-- PostgreSQL database cluster dump complete";
@@ -57,7 +54,11 @@ impl Judge for PgDumpAll {
     fn note(&mut self, key: &str, _value: &[u8], report: &mut SourceReport) -> Result<(), Failure> {
         if key == "without_passwords" {
             let message = "the roles' passwords are not stored: this user may not read pg_authid".to_owned();
-            report.warnings.push(Warning { code: WarningCode::RightMissing, path: Some("globals".to_owned()), message });
+            report.warnings.push(Warning {
+                code: WarningCode::RightMissing,
+                path: Some("globals".to_owned()),
+                message,
+            });
         }
         Ok(())
     }

@@ -102,11 +102,7 @@ fn array(oids: &BTreeSet<u32>) -> String {
 }
 
 /// The databases that are meant: those named, all of them there, or every one that we may enter.
-fn chosen<'a>(
-    found: &'a Found,
-    spec: &DatabaseSpec,
-    warnings: &mut Warnings,
-) -> Result<Vec<&'a DatabaseRow>, Failure> {
+fn chosen<'a>(found: &'a Found, spec: &DatabaseSpec, warnings: &mut Warnings) -> Result<Vec<&'a DatabaseRow>, Failure> {
     let shut = |name: &str| format!("this user may not connect to database {}", printable(name, 100));
     let refuse = |code, detail: String| Err(Failure::new(Step::Prepare, code, detail));
     if spec.databases.is_empty() {

@@ -161,7 +161,9 @@ impl StreamWriter for PgRestore {
                         framed.write(piece).await?;
                     }
                 } else if self.archive.toc_bytes() > CONTENTS_BYTES {
-                    return Err(incomplete("the archive's table of contents is too long to leave out parts of it.".to_owned()));
+                    return Err(incomplete(
+                        "the archive's table of contents is too long to leave out parts of it.".to_owned(),
+                    ));
                 }
             }
         }
@@ -254,7 +256,10 @@ fn incomplete(detail: String) -> Failure {
 
 /// The connection broke when the end was near: it is all there or nothing is, and nobody can say which.
 fn unknown(failure: &Failure) -> Failure {
-    let detail = format!("the connection broke while the restore was completed, all of it is there or nothing: {}", failure.detail);
+    let detail = format!(
+        "the connection broke while the restore was completed, all of it is there or nothing: {}",
+        failure.detail
+    );
     Failure::new(Step::Place, FailureCode::RestoreIncomplete, detail)
 }
 
@@ -328,7 +333,8 @@ impl Program {
             ("locale", _) => self.warnings.push(Warning {
                 code: WarningCode::NotRestored,
                 path: None,
-                message: "the server has not the backup's locale; the database was made with the server's own".to_owned(),
+                message: "the server has not the backup's locale; the database was made with the server's own"
+                    .to_owned(),
             }),
             _ => {}
         }

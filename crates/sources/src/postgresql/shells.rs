@@ -75,14 +75,18 @@ async fn every_shell_dumps_and_puts_back() {
         let whole = [framed("", &archive).as_slice(), b"end\nkeep\n"].concat();
         let target = format!("whole {at}");
         let (written, said) = lab.restore(sh, &target, &whole);
-        assert!(written.contains("holdfast:restored 1 ") && written.ends_with("holdfast:done\n"), "{sh:?}: {written}{said}");
+        assert!(
+            written.contains("holdfast:restored 1 ") && written.ends_with("holdfast:done\n"),
+            "{sh:?}: {written}{said}"
+        );
         assert_eq!(lab.server.query(&target, "SELECT n FROM v").await.unwrap(), "7");
         let (written, said) = lab.run(sh, globals::PROGRAM, (SUPERUSER, &[]), b"");
         assert!(written.ends_with(b"-- PostgreSQL database cluster dump complete\n--\n\n"), "{sh:?}: {said}");
         // Only the table and its rows are wanted.
         let mut contents = super::archive::Archive::default();
         contents.feed(&archive).unwrap();
-        let list: String = contents.list().lines().filter(|id| wanted(id, &archive)).map(|id| format!("{id}\n")).collect();
+        let list: String =
+            contents.list().lines().filter(|id| wanted(id, &archive)).map(|id| format!("{id}\n")).collect();
         let part = [framed(&list, &archive).as_slice(), b"end\nkeep\n"].concat();
         let target = format!("part {at}");
         let (written, said) = lab.restore(sh, &target, &part);

@@ -14,7 +14,8 @@ const EVERYTHING: &str = include_str!("mariadb.sql");
 /// With what breaks quoting, options, paths, patterns and lines.
 const ODD: &str = "-o --x na.me `\"';$(touch x)%_\\é\n1";
 
-const COUNTS: &str = "SELECT CONCAT((SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()), ' ',
+const COUNTS: &str =
+    "SELECT CONCAT((SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE()), ' ',
 (SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = DATABASE()), ' ',
 (SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = DATABASE()), ' ',
 (SELECT COUNT(*) FROM information_schema.events WHERE event_schema = DATABASE()), ' ',
@@ -24,7 +25,11 @@ const COUNTS: &str = "SELECT CONCAT((SELECT COUNT(*) FROM information_schema.tab
 async fn every_kind_of_thing_comes_back_equal_whatever_it_is_called() {
     let lab = Lab::new().await;
     for name in ["shop", ODD] {
-        lab.sql("mysql", &format!("CREATE DATABASE {} CHARACTER SET utf8mb4 COLLATE utf8mb4_icelandic_ci", identifier(name))).await;
+        lab.sql(
+            "mysql",
+            &format!("CREATE DATABASE {} CHARACTER SET utf8mb4 COLLATE utf8mb4_icelandic_ci", identifier(name)),
+        )
+        .await;
         lab.sql(name, EVERYTHING).await;
     }
     // mariadb-dump 10.11 looks for a database of the escaped name when there are events: not a good end, and said.
@@ -57,7 +62,10 @@ async fn every_kind_of_thing_comes_back_equal_whatever_it_is_called() {
             assert_eq!(sums(lab.sql(&stream.name, checks).await), sums(lab.sql(&copy, checks).await));
             assert_eq!(lab.sql(&copy, "SELECT COUNT(*), fun('é') FROM types").await, "3002\té😀");
         }
-        assert_eq!(lab.sql(&copy, "SELECT @@collation_database").await, lab.sql(&stream.name, "SELECT @@collation_database").await);
+        assert_eq!(
+            lab.sql(&copy, "SELECT @@collation_database").await,
+            lab.sql(&stream.name, "SELECT @@collation_database").await
+        );
     }
 }
 
@@ -89,7 +97,8 @@ async fn what_is_excluded_is_not_there_and_what_needs_it_is_left_out_and_named()
     let lab = check_exclusions(lab, &spec, "copy").await;
     let lab = lab.with_tools(&[("mariadb-dump", Some(old))]);
     let lab = check_exclusions(lab, &spec, "copy of old").await;
-    let failure = lab.plan(&excluding(&["shop"], &["big", "od.d 'n\"", "log", "lo g", "item"], &[])).await.err().unwrap();
+    let failure =
+        lab.plan(&excluding(&["shop"], &["big", "od.d 'n\"", "log", "lo g", "item"], &[])).await.err().unwrap();
     assert_eq!(failure.code, FailureCode::InvalidConfig);
     // No pattern is one: all is dumped.
     let plan = lab.plan(&excluding(&["shop"], &["*.*", "%", "shop.*", "x --result-file=/tmp/p"], &[])).await.unwrap();
@@ -110,12 +119,17 @@ async fn check_exclusions(lab: Lab, spec: &DatabaseSpec, copy: &str) -> Lab {
     assert_eq!(facts.omitted.iter().filter(|o| o.kind == OmittedKind::ForeignKey).count(), 2);
     let restored = lab.restore(&target(copy, &plan.streams[0]), &dump).await.unwrap();
     assert_eq!((restored.entries, restored.warnings.count), (3, facts.omitted.len() as u64));
-    let there = lab.sql(copy, "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1").await;
+    let there = lab
+        .sql(copy, "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1")
+        .await;
     assert_eq!(there, "item\nlo g\nlog\nof_log");
     assert_eq!(lab.sql(copy, "SELECT COUNT(*) FROM log UNION ALL SELECT COUNT(*) FROM `lo g`").await, "0\n0");
     // The foreign keys to what is not there would refuse this.
     lab.sql(copy, "INSERT INTO item VALUES (2, 9, 9)").await;
-    assert_eq!(lab.sql(copy, "SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = DATABASE()").await, "1");
+    assert_eq!(
+        lab.sql(copy, "SELECT COUNT(*) FROM information_schema.triggers WHERE trigger_schema = DATABASE()").await,
+        "1"
+    );
     lab
 }
 
@@ -123,9 +137,13 @@ async fn check_exclusions(lab: Lab, spec: &DatabaseSpec, copy: &str) -> Lab {
 async fn a_dump_is_of_one_moment_while_others_write() {
     let lab = Lab::new().await;
     lab.server.create_database("bank").await.unwrap();
-    lab.sql("bank", "CREATE TABLE a_first (n INT); CREATE TABLE pad (t LONGTEXT); CREATE TABLE z_last (n INT);
+    lab.sql(
+        "bank",
+        "CREATE TABLE a_first (n INT); CREATE TABLE pad (t LONGTEXT); CREATE TABLE z_last (n INT);
         INSERT INTO a_first VALUES (0); INSERT INTO z_last VALUES (0);
-        INSERT INTO pad SELECT REPEAT('x', 1000000) FROM seq_1_to_60;").await;
+        INSERT INTO pad SELECT REPEAT('x', 1000000) FROM seq_1_to_60;",
+    )
+    .await;
     let plan = lab.plan(&spec(&["bank"])).await.unwrap();
     let mut reader = lab.open(&plan, 0).await.unwrap();
     let mut dump = Vec::new();
@@ -158,14 +176,22 @@ async fn databases_are_listed_and_the_engine_is_found_by_who_answers() {
     // Without a host, the socket, as the user who is logged in there; without a password, none is sent.
     let settings = format!("SetEnv MYSQL_UNIX_PORT={}", lab.server.socket().display());
     let bench = crate::support::Bench::with(&settings, holdfast_testbed::sshd::Login::create().unwrap());
-    lab.sql("mysql", &format!("CREATE USER {0}@localhost IDENTIFIED VIA unix_socket; GRANT SELECT ON shop.* TO {0}@localhost", bench.login.name())).await;
+    lab.sql(
+        "mysql",
+        &format!(
+            "CREATE USER {0}@localhost IDENTIFIED VIA unix_socket; GRANT SELECT ON shop.* TO {0}@localhost",
+            bench.login.name()
+        ),
+    )
+    .await;
     let socket = DatabaseLogin { host: None, port: None, username: None, password: None };
     let listed = database::list(&mut bench.session().await, EngineChoice::Mysql, &socket).await.unwrap();
     assert_eq!(listed.1.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(), ["shop"]);
     assert_eq!(listed.0, Engine::Mariadb);
     tokio::time::timeout(Duration::from_secs(60), async {
         let nowhere = DatabaseLogin { port: Some(1), ..lab.admin() };
-        let failure = lab.plan_as(&DatabaseSpec { engine: EngineChoice::Auto, ..spec(&[]) }, &nowhere).await.err().unwrap();
+        let failure =
+            lab.plan_as(&DatabaseSpec { engine: EngineChoice::Auto, ..spec(&[]) }, &nowhere).await.err().unwrap();
         assert_eq!(failure.code, FailureCode::DatabaseUnreachable, "{failure}");
     })
     .await

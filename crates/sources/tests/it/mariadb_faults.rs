@@ -28,7 +28,8 @@ async fn a_killed_dumper_and_a_killed_server_are_failures_whatever_came_before()
     let mut reader = lab.open(&plan, 0).await.unwrap();
     reader.next().await.unwrap().unwrap();
     let user = lab.bench.login.name().to_owned();
-    let killed = std::process::Command::new("pkill").args(["-KILL", "-x", "mariadb-dump", "-u", &user]).status().unwrap();
+    let killed =
+        std::process::Command::new("pkill").args(["-KILL", "-x", "mariadb-dump", "-u", &user]).status().unwrap();
     assert!(killed.success());
     let failure = read_all(reader).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::SourceFailed, "{failure}");
@@ -97,7 +98,10 @@ async fn a_dump_that_only_looks_whole_is_none() {
         let failure = lab.dump(&plan, 0).await.unwrap_err();
         assert_eq!(failure.code, code, "{what}: {failure}");
     }
-    lab = lab.with_tools(&[("mariadb-dump", Some(&dumper("echo 'Warning: something' >&2; exec /usr/bin/mariadb-dump \"$@\"")))]);
+    lab = lab.with_tools(&[(
+        "mariadb-dump",
+        Some(&dumper("echo 'Warning: something' >&2; exec /usr/bin/mariadb-dump \"$@\"")),
+    )]);
     let (_, report) = lab.dump(&plan, 0).await.unwrap();
     assert_eq!(report.warnings.kept[0].code, WarningCode::NotStored);
     assert!(report.warnings.kept[0].message.contains("something"));

@@ -36,7 +36,11 @@ async fn a_new_database_is_whole_or_not_there() {
     let new = target("new", &plan.streams[0]);
     for (what, broken, code) in [
         ("a statement that fails", with(&dump, "INSERT INTO nowhere VALUES (1);"), FailureCode::RestoreIncomplete),
-        ("a right that is missing", with(&dump, "SIGNAL SQLSTATE '42000' SET MYSQL_ERRNO = 1227, MESSAGE_TEXT = 'no';"), FailureCode::MissingRight),
+        (
+            "a right that is missing",
+            with(&dump, "SIGNAL SQLSTATE '42000' SET MYSQL_ERRNO = 1227, MESSAGE_TEXT = 'no';"),
+            FailureCode::MissingRight,
+        ),
         ("a table too few", with(&dump, "DROP TABLE a;"), FailureCode::RestoreIncomplete),
     ] {
         let failure = lab.restore(&new, &broken).await.unwrap_err();
@@ -96,7 +100,17 @@ async fn no_dump_makes_the_client_run_anything() {
     let (dump, plan) = lab.dump_all_of("shop").await;
     let home = lab.bench.login.home().to_owned();
     let new = target("new", &plan.streams[0]);
-    for command in ["\\! touch PWN", "system touch PWN", "\\T PWN", "tee PWN", "\\P touch PWN", "pager touch PWN\nSELECT 1;", "source /etc/hostname", "\\. /etc/hostname", "/*!999999\\! touch PWN*/"] {
+    for command in [
+        "\\! touch PWN",
+        "system touch PWN",
+        "\\T PWN",
+        "tee PWN",
+        "\\P touch PWN",
+        "pager touch PWN\nSELECT 1;",
+        "source /etc/hostname",
+        "\\. /etc/hostname",
+        "/*!999999\\! touch PWN*/",
+    ] {
         let hostile = with(&dump, &command.replace("PWN", &home.join("pwn").display().to_string()));
         let ended = lab.restore(&new, &hostile).await;
         assert!(!home.join("pwn").exists(), "{command}: {ended:?}");
@@ -118,7 +132,10 @@ async fn neither_option_files_nor_the_environment_there_change_what_is_dumped_or
     let (dump, plan) = lab.dump_all_of("shop").await;
     let home = lab.bench.login.home();
     let pwn = home.join("pwn");
-    let file = format!("[client]\nuser=nobody\npassword=wrong\nhost=192.0.2.1\n[mysqldump]\nno-data\nresult-file={0}\n[mysql]\ntee={0}\n[mariadb-dump]\nno-data\n", pwn.display());
+    let file = format!(
+        "[client]\nuser=nobody\npassword=wrong\nhost=192.0.2.1\n[mysqldump]\nno-data\nresult-file={0}\n[mysql]\ntee={0}\n[mariadb-dump]\nno-data\n",
+        pwn.display()
+    );
     write(&home.join(".my.cnf"), &file, 0o644);
     let settings = "SetEnv MYSQL_HOST=192.0.2.1 MYSQL_PWD=wrong MYSQL_TCP_PORT=1";
     let bench = crate::support::Bench::with(settings, holdfast_testbed::sshd::Login::create().unwrap());

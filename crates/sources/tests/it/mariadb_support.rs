@@ -117,12 +117,7 @@ pub fn spec(databases: &[&str]) -> DatabaseSpec {
 }
 
 pub fn target(name: &str, stream: &PlannedStream) -> DatabaseTarget {
-    DatabaseTarget {
-        database: name.to_owned(),
-        existing: false,
-        facts: stream.facts.clone().unwrap(),
-        dry_run: false,
-    }
+    DatabaseTarget { database: name.to_owned(), existing: false, facts: stream.facts.clone().unwrap(), dry_run: false }
 }
 
 pub async fn read_all(mut reader: Box<dyn StreamReader>) -> Result<(Vec<u8>, SourceReport), Failure> {
@@ -136,8 +131,11 @@ pub async fn read_all(mut reader: Box<dyn StreamReader>) -> Result<(Vec<u8>, Sou
 /// A dump without the lines that name its database and its time: what two equal databases have in common.
 pub fn body(dump: &[u8]) -> String {
     let text = String::from_utf8_lossy(dump);
-    let varies = |line: &&str| {
-        ["-- Host:", "-- Dump completed", "-- Dumping "].iter().any(|head| line.starts_with(head))
-    };
-    text.lines().skip_while(|line| !line.starts_with("-- Server version")).filter(|line| !varies(line)).map(|line| format!("{line}\n")).collect()
+    let varies =
+        |line: &&str| ["-- Host:", "-- Dump completed", "-- Dumping "].iter().any(|head| line.starts_with(head));
+    text.lines()
+        .skip_while(|line| !line.starts_with("-- Server version"))
+        .filter(|line| !varies(line))
+        .map(|line| format!("{line}\n"))
+        .collect()
 }

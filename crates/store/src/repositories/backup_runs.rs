@@ -7,8 +7,7 @@ use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupRunId, BackupTaskId, UserId};
 use holdfast_entity::{backup_run_lines, backup_runs as table};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
 /// States in which a run can still change.

@@ -57,10 +57,8 @@ impl Backups<'_> {
         if let Some(since) = filter.since {
             select = select.filter(table::Column::CreatedAt.gte(since));
         }
-        select = match filter.is_recycled {
-            true => select.filter(table::Column::RecycledAt.is_not_null()),
-            false => select.filter(table::Column::RecycledAt.is_null()),
-        };
+        let recycled = table::Column::RecycledAt;
+        select = select.filter(if filter.is_recycled { recycled.is_not_null() } else { recycled.is_null() });
         list(select, table::Column::Id, page, self.0.conn()).await
     }
 

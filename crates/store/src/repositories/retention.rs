@@ -42,6 +42,13 @@ pub struct TaskCopies {
     pub now: DateTime<Utc>,
 }
 
+/// What lies at one destination.
+#[derive(Default)]
+struct Place<'a> {
+    committed: Vec<Copy>,
+    binned: Vec<&'a TaskCopy>,
+}
+
 /// A decision, and where it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
@@ -140,11 +147,15 @@ pub fn set_rule(task: &mut backup_tasks::Model, rule: &Rule) {
 }
 
 impl TaskCopies {
-    fn by_destination(&self) -> BTreeMap<BackupDestinationId, (Vec<Copy>, Vec<&TaskCopy>)> {
-        let mut places: BTreeMap<BackupDestinationId, (Vec<Copy>, Vec<&TaskCopy>)> = BTreeMap::new();
+    fn by_destination(&self) -> BTreeMap<BackupDestinationId, Place<'_>> {
+        let mut places: BTreeMap<BackupDestinationId, Place<'_>> = BTreeMap::new();
         for found in &self.copies {
             let place = places.entry(found.destination_id).or_default();
-            if found.is_binned { place.1.push(found) } else { place.0.push(found.copy.clone()) }
+            if found.is_binned {
+                place.binned.push(found);
+            } else {
+                place.committed.push(found.copy.clone());
+            }
         }
         places
     }
@@ -159,8 +170,8 @@ impl TaskCopies {
     #[must_use]
     pub fn plan(&self, rule: &Rule) -> Vec<Planned> {
         let places = self.by_destination().into_iter();
-        let planned = places.flat_map(|(destination_id, (committed, _))| {
-            let decisions = retention::plan(&committed, rule, self.now).into_iter();
+        let planned = places.flat_map(|(destination_id, place)| {
+            let decisions = retention::plan(&place.committed, rule, self.now).into_iter();
             decisions.map(move |decision| Planned { destination_id, decision })
         });
         planned.collect()
@@ -170,11 +181,11 @@ impl TaskCopies {
     #[must_use]
     pub fn plan_bin(&self, is_meant: impl Fn(&TaskCopy) -> bool) -> Vec<Planned> {
         let mut planned = Vec::new();
-        for (destination_id, (committed, binned)) in self.by_destination() {
-            let meant = binned.into_iter().filter(|found| is_meant(found));
+        for (destination_id, place) in self.by_destination() {
+            let meant = place.binned.into_iter().filter(|found| is_meant(found));
             let meant: Vec<Binned> =
                 meant.map(|found| Binned { copy: found.copy.clone(), is_asked_for: found.is_asked_for }).collect();
-            let decisions = retention::plan_bin(&committed, &meant).into_iter();
+            let decisions = retention::plan_bin(&place.committed, &meant).into_iter();
             planned.extend(decisions.map(|decision| Planned { destination_id, decision }));
         }
         planned

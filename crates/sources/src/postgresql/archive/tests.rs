@@ -27,7 +27,11 @@ struct Made<'a> {
 fn contents(minor: u8, entries: &[Made<'_>]) -> Vec<u8> {
     let mut out = b"PGDMP\x01".to_vec();
     out.extend_from_slice(&[minor, 0, 4, 8, 1]);
-    if minor >= 15 { out.push(0) } else { int(&mut out, 0) }
+    if minor >= 15 {
+        out.push(0)
+    } else {
+        int(&mut out, 0)
+    }
     (0..7).for_each(|n| int(&mut out, n));
     ["db", "15.18", "15.18"].into_iter().for_each(|t| text(&mut out, Some(t)));
     int(&mut out, i32::try_from(entries.len()).unwrap());

@@ -52,10 +52,10 @@ fn names_are_compared_as_they_are() {
     assert_eq!(gone(&["-T \"x\"\n"], true, &relations), [5]);
     let omitted = Selection::choose(&spec(&["-T \"x\"\n"], &["*"]), "db", true, &relations, &mut Matched::default())
         .omit(&relations, &[]);
-    assert_eq!(options(&omitted), [
-        "--exclude-table-data=\"public\".\"*\"",
-        "--exclude-table=\"public\".\"-T \"\"x\"\"\n\""
-    ]);
+    assert_eq!(
+        options(&omitted),
+        ["--exclude-table-data=\"public\".\"*\"", "--exclude-table=\"public\".\"-T \"\"x\"\"\n\""]
+    );
 }
 
 #[test]

@@ -39,19 +39,22 @@ async fn dependents_are_found_named_and_left_out_of_the_restore() {
     let mut warned = said(&dumped.plan.warnings);
     warned.sort_by(|one, other| one.1.cmp(&other.1));
     let named: Vec<_> = warned.iter().map(|(code, path)| (*code, path.as_str())).collect();
-    assert_eq!(named, [
-        (MatchesNothing, "nobody"),
-        (DependsOnExcluded, "tangled.function public.f()"),
-        (DependsOnExcluded, "tangled.policy p on table public.ref"),
-        (DependsOnExcluded, "tangled.public.gone_child"),
-        (DependsOnExcluded, "tangled.public.m3"),
-        (DependsOnExcluded, "tangled.public.ref.to_emptied"),
-        (DependsOnExcluded, "tangled.public.ref.to_gone"),
-        (DependsOnExcluded, "tangled.public.to_parts.to_parts"),
-        (DependsOnExcluded, "tangled.public.v1"),
-        (DependsOnExcluded, "tangled.public.v2"),
-        (DependsOnExcluded, "tangled.rule r on table public.emptied"),
-    ]);
+    assert_eq!(
+        named,
+        [
+            (MatchesNothing, "nobody"),
+            (DependsOnExcluded, "tangled.function public.f()"),
+            (DependsOnExcluded, "tangled.policy p on table public.ref"),
+            (DependsOnExcluded, "tangled.public.gone_child"),
+            (DependsOnExcluded, "tangled.public.m3"),
+            (DependsOnExcluded, "tangled.public.ref.to_emptied"),
+            (DependsOnExcluded, "tangled.public.ref.to_gone"),
+            (DependsOnExcluded, "tangled.public.to_parts.to_parts"),
+            (DependsOnExcluded, "tangled.public.v1"),
+            (DependsOnExcluded, "tangled.public.v2"),
+            (DependsOnExcluded, "tangled.rule r on table public.emptied"),
+        ]
+    );
     let facts = dumped.facts();
     let kinds = |kind| facts.omitted.iter().filter(|one| one.kind == kind).count();
     use OmittedKind::{ForeignKey, Other, Rows, Table, View};

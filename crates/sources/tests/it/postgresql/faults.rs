@@ -67,7 +67,9 @@ async fn a_lock_that_is_never_given_up_ends_the_dump() {
         customer.ask("db", "BEGIN; LOCK TABLE t; SELECT pg_sleep(8); COMMIT").await;
     };
     let dumping = async {
-        customer.await_answer("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted", "1").await;
+        customer
+            .await_answer("SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted", "1")
+            .await;
         // What a plan asks of the catalogue waits for nobody.
         customer.plan(&spec(&["db"])).await.unwrap();
         let begun = Instant::now();
@@ -92,7 +94,8 @@ async fn with_tools(sql: &str) -> Customer {
 
 /// A dump by `script`, which may call the real pg_dump as `$real`.
 async fn dump_by(customer: &Customer, script: &str) -> Result<usize, Failure> {
-    let script = format!("#!/bin/sh\nreal=/usr/bin/pg_dump\ncase $1 in --version) exec $real --version;; esac\n{script}\n");
+    let script =
+        format!("#!/bin/sh\nreal=/usr/bin/pg_dump\ncase $1 in --version) exec $real --version;; esac\n{script}\n");
     write(&customer.bench.login.home().join("bin/pg_dump"), &script, 0o755);
     customer.dump(&spec(&["db"])).await.map(|dumped| dumped.bytes.len())
 }

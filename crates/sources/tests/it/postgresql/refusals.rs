@@ -4,7 +4,8 @@ use super::{Customer, spec};
 use crate::support::{Bench, read_boxed};
 use holdfast_domain::Failure;
 use holdfast_domain::FailureCode::{
-    self, ClientTooOld, DatabaseLoginFailed, DatabaseUnreachable, InvalidConfig, MissingDatabase, MissingRight, MissingTool,
+    self, ClientTooOld, DatabaseLoginFailed, DatabaseUnreachable, InvalidConfig, MissingDatabase, MissingRight,
+    MissingTool,
 };
 use holdfast_sources::database::DatabaseLogin;
 use holdfast_sources::postgresql;
@@ -128,7 +129,11 @@ async fn no_name_is_a_connection_string() {
     ] {
         // Even where a database has that name, and as a user's.
         assert_eq!(refused(&customer, &[&name], &customer.login()).await.code, MissingDatabase, "{name}");
-        assert_eq!(refused(&customer, &["x"], &customer.login_as(&name, "p")).await.code, DatabaseLoginFailed, "{name}");
+        assert_eq!(
+            refused(&customer, &["x"], &customer.login_as(&name, "p")).await.code,
+            DatabaseLoginFailed,
+            "{name}"
+        );
         customer.database(&name, "CREATE TABLE t AS SELECT 1 AS a").await;
         let dumped = customer.dump(&spec(&[&name])).await.unwrap();
         let back = format!("{name} application_name=back");

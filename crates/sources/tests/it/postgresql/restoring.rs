@@ -51,7 +51,9 @@ async fn whatever_goes_wrong_no_half_database_stays() {
     let mut turned = dumped.bytes.clone();
     let at = turned.windows(12).position(|window| window == b"CREATE TABLE").unwrap();
     turned[at] = b'X';
-    for (what, archive) in [("half", half), ("head", &dumped.bytes[..3000]), ("turned", &turned), ("no archive", b"select 1;")] {
+    for (what, archive) in
+        [("half", half), ("head", &dumped.bytes[..3000]), ("turned", &turned), ("no archive", b"select 1;")]
+    {
         let failure = customer.restore(&new, archive).await.err().unwrap();
         assert_eq!(failure.code, RestoreIncomplete, "{what}: {failure}");
         assert_eq!(customer.databases().await, ["db"], "{what}");
@@ -72,7 +74,9 @@ async fn whatever_goes_wrong_no_half_database_stays() {
     assert!(left.is_empty(), "{left:?}");
     let writer = begin().await;
     let user = customer.bench.login.name();
-    assert!(std::process::Command::new("pkill").args(["-KILL", "-x", "pg_restore", "-u", user]).status().unwrap().success());
+    assert!(
+        std::process::Command::new("pkill").args(["-KILL", "-x", "pg_restore", "-u", user]).status().unwrap().success()
+    );
     let failure = writer.finish().await.err().unwrap();
     assert_eq!(failure.code, RestoreIncomplete, "{failure}");
     assert_eq!(customer.databases().await, ["db"]);
@@ -141,7 +145,9 @@ async fn a_hostile_name_in_a_dump_is_only_a_name() {
     let customer = Customer::new().await;
     let mark = "/tmp/holdfast-restored-pwned";
     let name = format!("x\n\\! touch {mark}\n\\o {mark}\n--");
-    let sql = format!("CREATE TABLE \"{name}\" (\"\\! touch {mark}\" int); COMMENT ON TABLE \"{name}\" IS E'\\n\\\\! touch {mark}'");
+    let sql = format!(
+        "CREATE TABLE \"{name}\" (\"\\! touch {mark}\" int); COMMENT ON TABLE \"{name}\" IS E'\\n\\\\! touch {mark}'"
+    );
     customer.database("db", &sql).await;
     let dumped = customer.dump(&spec(&["db"])).await.unwrap();
     customer.restore(&target(&format!("\\! touch {mark}"), &dumped.facts()), &dumped.bytes).await.unwrap();

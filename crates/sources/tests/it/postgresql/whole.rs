@@ -39,7 +39,9 @@ async fn a_database_keeps_its_encoding_and_locale() {
                 CREATE DATABASE icu TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'";
     customer.ask(SUPERUSER, made).await;
     for name in ["latin", "icu"] {
-        customer.ask(name, "CREATE TABLE \"größe\" (a text); INSERT INTO \"größe\" VALUES ('é'); CREATE TABLE x ()").await;
+        customer
+            .ask(name, "CREATE TABLE \"größe\" (a text); INSERT INTO \"größe\" VALUES ('é'); CREATE TABLE x ()")
+            .await;
         let mut spec = spec(&[name]);
         spec.excluded_table_data = vec!["größe".to_owned()];
         let without = customer.dump(&spec).await.unwrap();
@@ -80,7 +82,9 @@ async fn a_writer_that_goes_on_is_seen_at_one_moment() {
         customer.ask("bank", busy).await;
     };
     let reading = async {
-        customer.await_answer("SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'DO %' AND state = 'active'", "t").await;
+        customer
+            .await_answer("SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'DO %' AND state = 'active'", "t")
+            .await;
         let dumped = customer.dump(&spec(&["bank"])).await;
         customer.ask("bank", "INSERT INTO zz_stop DEFAULT VALUES").await;
         dumped.unwrap()
@@ -102,12 +106,10 @@ async fn all_databases_and_the_roles_are_streams_of_one_plan() {
     let plan = customer.plan(&spec(&[])).await.unwrap();
     let names: Vec<_> = plan.streams.iter().map(|stream| (stream.name.as_str(), stream.kind)).collect();
     let database = PlannedKind::Database;
-    assert_eq!(names, [
-        ("one", database),
-        ("postgres", database),
-        ("two", database),
-        ("globals", PlannedKind::Globals)
-    ]);
+    assert_eq!(
+        names,
+        [("one", database), ("postgres", database), ("two", database), ("globals", PlannedKind::Globals)]
+    );
     let formats: Vec<_> = plan.streams.iter().map(|stream| stream.format(plan.engine)).collect();
     assert_eq!(formats, ["pgdump", "pgdump", "pgdump", "sql"]);
     for at in 0..plan.streams.len() {
@@ -133,9 +135,12 @@ async fn the_socket_lets_the_systems_user_in_without_a_password() {
     let customer = Customer::new().await;
     let user = customer.bench.login.name();
     customer.server.create_role(user, None).await.unwrap();
-    customer.database("mine", &format!("CREATE TABLE t AS SELECT 1 AS a; ALTER TABLE t OWNER TO {}", identifier(user))).await;
+    customer
+        .database("mine", &format!("CREATE TABLE t AS SELECT 1 AS a; ALTER TABLE t OWNER TO {}", identifier(user)))
+        .await;
     let mut login = customer.login();
-    (login.host, login.username, login.password) = (Some(customer.server.socket_dir().display().to_string()), None, None);
+    (login.host, login.username, login.password) =
+        (Some(customer.server.socket_dir().display().to_string()), None, None);
     let mut wanted = spec(&["mine"]);
     wanted.globals = Some(true);
     let plan = postgresql::plan(&mut customer.bench.session().await, &wanted, &login).await.unwrap();
