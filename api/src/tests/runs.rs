@@ -94,7 +94,7 @@ async fn deleting_a_task_cancels_its_run_and_keeps_its_backups() {
     let (_, backup) = app.backup(&ann, &made).await;
     let task = format!("/api/backup-tasks/{}", made.task);
     let started = app.expect(&ann, ("POST", &format!("{task}/run")), Value::Null, 202).await;
-    app.expect(&ann, ("DELETE", &task), json!({"delete_files": true}), 422).await;
+    app.expect(&ann, ("DELETE", &task), json!({"delete_files": "perhaps"}), 422).await;
     app.expect(&ann, ("DELETE", &task), Value::Null, 200).await;
     let run = format!("/api/backup-runs/{}", started["data"]["backup_run_id"]);
     let run = app.expect(&ann, ("GET", &run), Value::Null, 200).await;
