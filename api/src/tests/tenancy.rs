@@ -18,7 +18,11 @@ struct Two {
     backup: i64,
     copy: i64,
     restore: i64,
+    own_backup: i64,
 }
+
+const OWN_BACKUP: &str = "INSERT INTO own_backups (team_id, backup_destination_id, recipients, object_name)
+                          VALUES ($1, $2, '{}', 'x') RETURNING id";
 
 async fn two() -> Two {
     let app = App::start().await;
@@ -32,7 +36,15 @@ async fn two() -> Two {
     let target = json!({"target": {"remote_server_id": anns.server, "path": "/new"}});
     let restore = app.expect(&ann, ("POST", &format!("/api/backups/{backup}/restore")), target, 202).await;
     let restore = restore["data"]["id"].as_i64().unwrap();
-    Two { app, ann, bob, anns, bobs, run, backup, copy, restore }
+    // Bob may do what operators do; what is of Ann's team is still not his.
+    app.make_operator(&bob).await;
+    let own_backup: i64 = sqlx::query_scalar(OWN_BACKUP)
+        .bind(ann.team_id.0)
+        .bind(anns.destination)
+        .fetch_one(&app.database.owner_pool().await.unwrap())
+        .await
+        .unwrap();
+    Two { app, ann, bob, anns, bobs, run, backup, copy, restore, own_backup }
 }
 
 impl Two {
@@ -46,6 +58,7 @@ impl Two {
             "backups" => self.backup,
             "backup-copies" => self.copy,
             "restores" => self.restore,
+            "system" => self.own_backup,
             other => panic!("{other}: say here which id of Ann's belongs to it"),
         }
     }
