@@ -2,7 +2,7 @@
 //!
 //! Needs on the server: a POSIX shell, `base64`, `mariadb` or `mysql`, `mariadb-dump` or `mysqldump`. Read by one dump
 //! program per database, in one transaction. Ended well: its status is 0, the last line is `-- Dump completed`, and as many
-//! tables passed by as the catalogue had a moment before. Put back by [`restore`]'s client, whose own commands are switched
+//! tables passed by as the catalogue had a moment before. Put back by [`mod@restore`]'s client, whose own commands are switched
 //! off. A name of the user's is never an option, nor part of SQL: it stands after `--`, after `=` in one argument, or as
 //! hexadecimal digits that the server quotes. MySQL's own programs and server were not tried: they are not in Debian.
 
