@@ -61,4 +61,5 @@ migrations! {
     m20261120_000013_copies_and_limits,
     m20261120_000014_database_restores,
     m20261120_000015_own_backups,
+    m20261129_000016_tags_and_streams,
 }

@@ -44,4 +44,12 @@ ids! {
     RestoreId,
     /// A copy of the product's own database.
     OwnBackupId,
+    /// A word that groups tasks.
+    TagId,
+    /// A channel over which people are told.
+    NotificationStreamId,
+    /// One message on its way.
+    DeliveryId,
+    /// A log-in of the page.
+    SessionId,
 }

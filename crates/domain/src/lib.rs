@@ -12,6 +12,7 @@ pub mod host;
 pub mod ids;
 pub mod manifest;
 pub mod names;
+pub mod notification;
 pub mod paths;
 pub mod progress;
 pub mod restore;

@@ -96,6 +96,10 @@ sealed_columns! {
     RestorePassword = "restores"."sealed_password",
     /// Password of the database that a restore goes to.
     RestoreDatabasePassword = "restores"."sealed_database_password",
+    /// Address, URL or token of a notification stream.
+    StreamValue = "notification_streams"."sealed_value",
+    /// Second secret of a notification stream.
+    StreamSecondValue = "notification_streams"."sealed_second_value",
 }
 
 /// The place a secret is sealed for.
