@@ -13,21 +13,39 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Whether people reach us over TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
+    }
+
+    /// Whether `from`, an `Origin` header, names us: as `public_url` does, or as the `Host` of this very request does
+    /// where that is a listed one.
+    #[must_use]
+    pub fn is_ours(&self, from: &str, headers: &HeaderMap) -> bool {
+        let public = self.public_url.as_deref().and_then(|url| url::Url::parse(url).ok());
+        if public.is_some_and(|url| url.origin().ascii_serialization() == from) {
+            return true;
+        }
+        let named = from.split_once("://").map(|(_, name)| name);
+        self.listed_host(headers).is_some_and(|host| named.is_some_and(|name| name.eq_ignore_ascii_case(host)))
+    }
+
+    /// The `Host` header, if it is one of `allowed_hosts`.
+    fn listed_host<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        headers.get(header::HOST).and_then(|host| host.to_str().ok()).filter(|host| {
+            let name = without_port(host);
+            name.is_some_and(|name| self.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)))
+        })
+    }
+
     /// What stands before `/api/…`; empty (links without a host) when nothing is known for sure.
     #[must_use]
     pub fn base(&self, headers: &HeaderMap) -> String {
         if let Some(url) = &self.public_url {
             return url.trim_end_matches('/').to_owned();
         }
-        headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok())
-            .filter(|host| {
-                let name = without_port(host);
-                name.is_some_and(|name| self.allowed_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)))
-            })
-            .map(|host| format!("http://{}", host.to_ascii_lowercase()))
-            .unwrap_or_default()
+        self.listed_host(headers).map(|host| format!("http://{}", host.to_ascii_lowercase())).unwrap_or_default()
     }
 }
 

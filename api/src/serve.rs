@@ -1,6 +1,7 @@
 //! Serving connections. `axum::serve` sets no timers, so one slow header line per ten seconds kept a connection for
 //! ever: here the headers have ten seconds, an idle connection too, and an address has a bounded number of connections.
 
+use crate::account_settings::AccountSettings;
 use crate::links::Origin;
 use crate::relay::Relay;
 use crate::state::ApiParts;
@@ -49,8 +50,10 @@ pub async fn serve(
             allowed_hosts: config.http.allowed_hosts.clone(),
         },
         rate_limit_per_min: config.http.rate_limit_per_min,
+        session_rate_limit_per_min: config.http.session_rate_limit_per_min,
         run_rate_limit_per_min: config.http.run_rate_limit_per_min,
         login_rate_limit_per_min: config.http.login_rate_limit_per_min,
+        accounts: AccountSettings::of(&config.accounts),
         max_body_bytes: usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX),
         request_timeout: config.http.request_timeout,
         clock: Arc::new(chrono::Utc::now),

@@ -1,6 +1,7 @@
 //! What every handler may use. Holds no key that opens a tenant's secret, and no client that could reach an address a
 //! tenant chose.
 
+use crate::account_settings::AccountSettings;
 use crate::links::Origin;
 use crate::problem::Problem;
 use crate::relay::Relay;
@@ -30,10 +31,14 @@ pub struct ApiParts {
     pub origin: Origin,
     /// `http.rate_limit_per_min`; 0 = no limits at all.
     pub rate_limit_per_min: u32,
+    /// `http.session_rate_limit_per_min`; 0 = no limit.
+    pub session_rate_limit_per_min: u32,
     /// `http.run_rate_limit_per_min`; 0 = no limit.
     pub run_rate_limit_per_min: u32,
-    /// `http.login_rate_limit_per_min`: tries of the set-up secret, all clients together.
+    /// `http.login_rate_limit_per_min`: tries of a secret.
     pub login_rate_limit_per_min: u32,
+    /// `accounts`.
+    pub accounts: AccountSettings,
     /// `http.max_body_bytes`.
     pub max_body_bytes: usize,
     /// `http.request_timeout_secs`: until an answer begins.
@@ -55,6 +60,8 @@ struct Inner {
     clock: Clock,
     rng: Mutex<StdRng>,
     requests: Throttle<UserId>,
+    session_requests: Throttle<UserId>,
+    accounts: AccountSettings,
     runs: Throttle<UserId>,
     setups: Throttle<()>,
     hashing: Semaphore,
@@ -73,6 +80,8 @@ impl ApiState {
             clock: parts.clock,
             rng: Mutex::new(parts.rng),
             requests: Throttle::new(parts.rate_limit_per_min),
+            session_requests: Throttle::new(if has_limits { parts.session_rate_limit_per_min } else { 0 }),
+            accounts: parts.accounts,
             runs: Throttle::new(if has_limits { parts.run_rate_limit_per_min } else { 0 }),
             setups: Throttle::new(if has_limits { parts.login_rate_limit_per_min } else { 0 }),
             hashing: Semaphore::new(HASHES_AT_ONCE),
@@ -106,7 +115,19 @@ impl ApiState {
         (self.0.clock)()
     }
 
-    /// Requests of one user.
+    /// What the operator chose for people.
+    #[must_use]
+    pub fn accounts(&self) -> &AccountSettings {
+        &self.0.accounts
+    }
+
+    /// Requests of one user by session.
+    #[must_use]
+    pub fn session_requests(&self) -> &Throttle<UserId> {
+        &self.0.session_requests
+    }
+
+    /// Requests of one user by token.
     #[must_use]
     pub fn requests(&self) -> &Throttle<UserId> {
         &self.0.requests

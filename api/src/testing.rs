@@ -1,5 +1,6 @@
 //! The whole application in process, on a fresh database: what the tests of this crate stand on.
 
+use crate::account_settings::AccountSettings;
 use crate::links::Origin;
 use crate::relay::Relay;
 use crate::state::ApiParts;
@@ -10,10 +11,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use holdfast_domain::Abilities;
 use holdfast_domain::ids::{TeamId, UserId};
 use holdfast_store::repositories::team_keys::NewKeyRow;
+use holdfast_store::repositories::sessions::NewSession;
 use holdfast_store::repositories::tokens::NewToken;
 use holdfast_store::system::{AccountOutcome, NewAccount};
 use holdfast_store::{Access, Store};
 use holdfast_testbed::postgres::Database;
+use holdfast_vault::ticket::SessionSecret;
 use holdfast_vault::token::PlainToken;
 use holdfast_vault::{KEY_VERSION, Kek, Opener, Sealer, team_keys};
 use rand::SeedableRng;
@@ -77,8 +80,10 @@ impl App {
             relay: Relay::new().unwrap(),
             origin: Origin { public_url: Some("http://example.com".into()), allowed_hosts: Vec::new() },
             rate_limit_per_min: per_minute,
+            session_rate_limit_per_min: per_minute.saturating_mul(10),
             run_rate_limit_per_min: runs_per_minute,
             login_rate_limit_per_min: 10,
+            accounts: accounts(),
             max_body_bytes: 1 << 20,
             request_timeout: std::time::Duration::from_secs(60),
             clock: Arc::new(move || DateTime::<Utc>::from_timestamp(hands.load(Ordering::Relaxed), 0).unwrap()),
@@ -164,6 +169,46 @@ impl App {
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
+    /// A session of the person, begun now: the value of its cookie.
+    pub async fn session(&self, person: &Person) -> String {
+        let secret = SessionSecret::generate(&mut *self.rng.lock().unwrap());
+        let now = self.now();
+        let new = NewSession {
+            user_id: person.user_id,
+            secret_hash: secret.hash().to_vec(),
+            is_challenge: false,
+            user_agent: "test".to_owned(),
+            address: "127.0.0.1".to_owned(),
+            now,
+            expires_at: now + TimeDelta::days(14),
+        };
+        let tx = self.store.for_team(&Access::system(person.team_id, "test")).await.unwrap();
+        tx.sessions().insert(new).await.unwrap();
+        tx.commit().await.unwrap();
+        secret.expose().to_owned()
+    }
+
+    /// The clock's time.
+    pub fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.clock.load(Ordering::Relaxed), 0).unwrap()
+    }
+
+    /// A request as a page of ours sends it, with a session's cookie and, unless null, a JSON body.
+    pub async fn browse(&self, session: &str, method: &str, path: &str, body: Value) -> Answer {
+        let mut request = Request::builder()
+            .method(method.parse::<Method>().unwrap())
+            .uri(path)
+            .header(header::ORIGIN, "http://example.com");
+        if !session.is_empty() {
+            request = request.header(header::COOKIE, format!("holdfast_session={session}"));
+        }
+        if body.is_null() {
+            return self.send(request.body(Body::empty()).unwrap()).await;
+        }
+        request = request.header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+
     /// As [`App::call`], and the answer must have `status`.
     pub async fn expect(&self, person: &Person, request: (&str, &str), body: Value, status: u16) -> Value {
         let answer = self.call(&person.token, request.0, request.1, body).await;
@@ -194,6 +239,11 @@ impl App {
             sqlx::query_scalar(BACKUP_SQL).bind(run).bind(made.destination).fetch_one(&pool).await.unwrap();
         (run, backup)
     }
+}
+
+fn accounts() -> AccountSettings {
+    let config = holdfast_config::Config::load(None, std::iter::empty()).unwrap();
+    AccountSettings { registration: true, ..AccountSettings::of(&config.accounts) }
 }
 
 const BACKUP_SQL: &str = "

@@ -27,6 +27,7 @@ mod sections;
 mod setting;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use sections::accounts::AccountsConfig;
 pub use sections::data_plane::DataPlaneConfig;
 pub use sections::database::DatabaseConfig;
 pub use sections::destinations::DestinationsConfig;
@@ -45,6 +46,8 @@ use std::path::Path;
 pub struct Config {
     /// The public HTTP listener.
     pub http: HttpConfig,
+    /// People, their sessions and tokens.
+    pub accounts: AccountsConfig,
     /// The connection pool.
     pub database: DatabaseConfig,
     /// The workers' internal HTTP listener.
@@ -81,6 +84,7 @@ impl Config {
     /// Every section is read before the first `?`, so that one section's error does not hide another's.
     fn read(reader: &mut Reader) -> Option<Self> {
         let http = HttpConfig::read(reader);
+        let accounts = AccountsConfig::read(reader);
         let database = DatabaseConfig::read(reader);
         let data_plane = DataPlaneConfig::read(reader);
         let worker = WorkerConfig::read(reader);
@@ -91,6 +95,7 @@ impl Config {
         let log = LogConfig::read(reader);
         Some(Self {
             http: http?,
+            accounts: accounts?,
             database: database?,
             data_plane: data_plane?,
             worker: worker?,

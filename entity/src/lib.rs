@@ -23,6 +23,7 @@ pub mod own_backups;
 pub mod prunes;
 pub mod remote_servers;
 pub mod restores;
+pub mod sessions;
 pub mod tags;
 pub mod team_keys;
 pub mod teams;

@@ -62,4 +62,5 @@ migrations! {
     m20261120_000014_database_restores,
     m20261120_000015_own_backups,
     m20261129_000016_tags_and_streams,
+    m20261129_000020_sessions,
 }

@@ -1,7 +1,12 @@
 //! Who asks, and whether they may. The route table says what a route needs, the guard in front of every route
 //! enforces it before the handler runs, and the handler's argument repeats it as a type: where the two differ, every
 //! call of the route fails, and so do the tests.
+//!
+//! A request is a token's or a session's: one that carries an `Authorization` header is judged by that alone, and its
+//! cookies are not looked at.
 
+use super::same_origin::{Sender, is_json_or_nothing, is_write, sender};
+use super::session_cookie::session_secret;
 use crate::problem::Problem;
 use crate::state::ApiState;
 use axum::extract::{FromRequestParts, Request};
@@ -9,6 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, TimeDelta, Utc};
 use holdfast_domain::Ability;
 use holdfast_domain::ids::UserId;
 use holdfast_store::Access;
@@ -20,19 +26,45 @@ use std::marker::PhantomData;
 pub enum Need {
     /// Nothing: the route tells nothing of a tenant.
     Public,
-    /// A valid token.
+    /// Nothing, but not from another site's page: what logs people in, or helps them to.
+    SameOrigin,
+    /// A valid token, or a session.
     AnyToken,
-    /// A valid token with this ability.
+    /// A session: a person, now. No token does, whatever its abilities.
+    Session,
+    /// A valid token with this ability, or a session.
     Ability(Ability),
-    /// A valid token with this ability, of a person who runs the installation.
+    /// As [`Need::Ability`], of a person who runs the installation.
     Operator(Ability),
 }
+
+impl Need {
+    /// Whether it can be met without having logged in.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Public | Self::SameOrigin)
+    }
+}
+
+/// What stands in a row of the route table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What the route needs.
+    pub need: Need,
+    /// A session must have proved who its person is within the last ten minutes. A token is judged by its abilities alone.
+    pub is_fresh: bool,
+}
+
+/// How long a proof of who somebody is counts as fresh.
+pub const FRESH: TimeDelta = TimeDelta::minutes(10);
 
 impl std::fmt::Display for Need {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Public => f.write_str("(public)"),
+            Self::SameOrigin => f.write_str("(public, not cross-site)"),
             Self::AnyToken => f.write_str("(any token)"),
+            Self::Session => f.write_str("(session)"),
             Self::Ability(ability) => f.write_str(ability.as_str()),
             Self::Operator(ability) => write!(f, "(operator) {}", ability.as_str()),
         }
@@ -51,10 +83,16 @@ macro_rules! needs {
         pub mod may {
             use super::{Ability, Need, Needed};
 
-            /// Any valid token.
+            /// Any valid token, or a session.
             pub struct AnyToken;
             impl Needed for AnyToken {
                 const NEED: Need = Need::AnyToken;
+            }
+
+            /// A session.
+            pub struct Session;
+            impl Needed for Session {
+                const NEED: Need = Need::Session;
             }
 
             /// [`Ability::ManageOwnBackups`], for operators.
@@ -88,26 +126,43 @@ struct Granted {
     user_id: UserId,
 }
 
-/// Stands in front of every route: token → rate → ability, in this order, before anything of the request is read.
-pub(crate) async fn guard(need: Need, mut request: Request, next: Next) -> Response {
-    if need == Need::Public {
+/// Who asks, as the request's credentials say.
+struct Caller {
+    access: Access,
+    user_id: UserId,
+    /// Of a session: when its person last proved who they are.
+    authenticated_at: Option<DateTime<Utc>>,
+}
+
+/// Stands in front of every route: token or session → rate → ability → freshness, in this order, before anything of the
+/// request is read.
+pub(crate) async fn guard(rule: Rule, mut request: Request, next: Next) -> Response {
+    if rule.need == Need::Public {
         return next.run(request).await;
     }
     let Some(state) = request.extensions().get::<ApiState>().cloned() else {
         return Problem::internal_text("no state at the guard").into_response();
     };
-    let (access, user_id) = match authenticate(&state, request.headers()).await {
+    if rule.need == Need::SameOrigin {
+        return match sender(request.headers(), state.origin()) {
+            Sender::Foreign => cross_site().into_response(),
+            Sender::Ours | Sender::Unknown => next.run(request).await,
+        };
+    }
+    let caller = match authenticate(&state, &request).await {
         Ok(found) => found,
         Err(problem) => return problem.into_response(),
     };
-    let allowance = match state.requests().take(user_id, state.now()) {
+    let bucket = if caller.authenticated_at.is_some() { state.session_requests() } else { state.requests() };
+    let allowance = match bucket.take(caller.user_id, state.now()) {
         Ok(allowance) => allowance,
         Err(refused) => return Problem::throttled(&refused, "Too Many Attempts.").into_response(),
     };
-    let mut response = match refused(&state, need, &access, user_id).await {
+    let mut response = match refused(&state, rule, &caller).await {
         Some(problem) => problem.into_response(),
         None => {
-            request.extensions_mut().insert(Granted { need, access, user_id });
+            let Caller { access, user_id, .. } = caller;
+            request.extensions_mut().insert(Granted { need: rule.need, access, user_id });
             next.run(request).await
         }
     };
@@ -119,15 +174,21 @@ pub(crate) async fn guard(need: Need, mut request: Request, next: Next) -> Respo
     response
 }
 
-/// Why this token does not meet `need`.
-async fn refused(state: &ApiState, need: Need, access: &Access, user_id: UserId) -> Option<Problem> {
-    match need {
-        Need::Public | Need::AnyToken => None,
+/// Why this caller does not meet `rule`.
+async fn refused(state: &ApiState, rule: Rule, caller: &Caller) -> Option<Problem> {
+    let Caller { access, user_id, authenticated_at } = caller;
+    let by_need = match rule.need {
+        Need::Public | Need::SameOrigin | Need::AnyToken => None,
+        Need::Session if authenticated_at.is_none() => {
+            let message = "This needs a person who is logged in. A token cannot do it, whatever its abilities.";
+            Some(Problem::new(StatusCode::FORBIDDEN, "session_required", message))
+        }
+        Need::Session => None,
         Need::Ability(ability) | Need::Operator(ability) if !access.allows(ability) => {
             Some(Problem::missing_ability(ability))
         }
         Need::Ability(_) => None,
-        Need::Operator(_) => match is_operator(state, access, user_id).await {
+        Need::Operator(_) => match is_operator(state, access, *user_id).await {
             Ok(true) => None,
             Ok(false) => {
                 let message = "This is for those who run the installation.";
@@ -135,7 +196,19 @@ async fn refused(state: &ApiState, need: Need, access: &Access, user_id: UserId)
             }
             Err(problem) => Some(problem),
         },
-    }
+    };
+    let is_stale = rule.is_fresh && authenticated_at.is_some_and(|at| state.now() - at > FRESH);
+    by_need.or_else(|| is_stale.then(reauth_required))
+}
+
+fn reauth_required() -> Problem {
+    let message = "Confirm your password first: POST /api/auth/confirm-password.";
+    Problem::new(StatusCode::FORBIDDEN, "reauth_required", message)
+}
+
+fn cross_site() -> Problem {
+    let message = "This request was not sent by a page of this installation.";
+    Problem::new(StatusCode::FORBIDDEN, "cross_site", message)
 }
 
 /// As it is now, not as it was when the token was made.
@@ -145,8 +218,18 @@ async fn is_operator(state: &ApiState, access: &Access, user_id: UserId) -> Resu
     Ok(user.is_some_and(|user| user.is_operator))
 }
 
+/// A request with an `Authorization` header is that token's, or nobody's.
+async fn authenticate(state: &ApiState, request: &Request) -> Result<Caller, Problem> {
+    let headers = request.headers();
+    if headers.contains_key(header::AUTHORIZATION) {
+        by_token(state, headers).await
+    } else {
+        by_session(state, request).await
+    }
+}
+
 /// `Authorization: Bearer …`, once; the scheme in any case. Nothing else is looked at.
-async fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<(Access, UserId), Problem> {
+async fn by_token(state: &ApiState, headers: &HeaderMap) -> Result<Caller, Problem> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (given.next(), given.next()) else { return Err(Problem::unauthenticated()) };
     let token = value
@@ -158,7 +241,26 @@ async fn authenticate(state: &ApiState, headers: &HeaderMap) -> Result<(Access, 
         .ok_or_else(Problem::unauthenticated)?;
     let access = state.store().find_token(token.hash().as_bytes()).await?.ok_or_else(Problem::unauthenticated)?;
     let user_id = access.actor().user_id().ok_or_else(Problem::unauthenticated)?;
-    Ok((access, user_id))
+    Ok(Caller { access, user_id, authenticated_at: None })
+}
+
+/// The session's cookie; for a write, only from a page of ours and with a body that no other page could send unasked.
+async fn by_session(state: &ApiState, request: &Request) -> Result<Caller, Problem> {
+    let headers = request.headers();
+    let secret = session_secret(headers, state.origin()).ok_or_else(Problem::unauthenticated)?;
+    let (now, idle) = (state.now(), state.accounts().session_idle);
+    let found = state.store().find_session(secret.hash().as_bytes(), now, idle).await?;
+    let found = found.ok_or_else(Problem::unauthenticated)?;
+    let user_id = found.access.actor().user_id().ok_or_else(Problem::unauthenticated)?;
+    if is_write(request.method()) {
+        if !is_json_or_nothing(headers) {
+            return Err(super::body::unsupported());
+        }
+        if sender(headers, state.origin()) != Sender::Ours {
+            return Err(cross_site());
+        }
+    }
+    Ok(Caller { access: found.access, user_id, authenticated_at: Some(found.authenticated_at) })
 }
 
 /// The proof that the caller may do `N`.

@@ -79,7 +79,7 @@ fn media_type(request: &Request) -> Media {
     }
 }
 
-fn unsupported() -> Problem {
+pub(super) fn unsupported() -> Problem {
     Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",

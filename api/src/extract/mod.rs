@@ -6,6 +6,8 @@ pub mod body;
 pub mod form;
 pub mod id;
 pub mod page;
+pub mod same_origin;
+pub mod session_cookie;
 
 pub use authorized::{Authorized, Need, may};
 pub use body::{OurBody, PageBody};

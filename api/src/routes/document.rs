@@ -2,33 +2,44 @@
 
 use super::ErrorBody;
 use crate::extract::Need;
+use crate::extract::authorized::Rule;
 use utoipa::openapi::path::{Operation, PathItem, Paths};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, Content, Info, License, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
 const BEARER: &str = "token";
+const COOKIE: &str = "session";
 
 /// Adds need and common errors to the one operation in `paths`.
 ///
 /// # Panics
 /// The handler declares another method or path than the route table: a fault in the code that every test meets.
-pub(super) fn describe(paths: &mut Paths, method: &str, path: &str, need: Need) {
+pub(super) fn describe(paths: &mut Paths, method: &str, path: &str, rule: Rule) {
+    let need = rule.need;
     let item = paths.paths.get_mut(path).unwrap_or_else(|| panic!("{path}: the handler declares another path"));
     let operation =
         operation(item, method).unwrap_or_else(|| panic!("{method} {path}: the handler declares another method"));
     let mut answers = vec![("500", "Our fault; the message has an id for the operator.")];
-    if need != Need::Public {
-        operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(BEARER, [])]);
-        answers.push(("401", "No valid token."));
+    if !need.is_open() {
+        let either = [BEARER, COOKIE].into_iter().filter(|name| *name == COOKIE || need != Need::Session);
+        let either = either.map(|name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []));
+        operation.security = Some(either.collect());
+        answers.push(("401", "No valid token, and no session."));
+        answers.push(("403", "A session's write from another site, or one that needs a fresh log-in."));
         answers.push(("429", "Too many requests; see `Retry-After`."));
     }
+    if need == Need::SameOrigin {
+        answers.push(("403", "Sent from another site."));
+    }
+    if rule.is_fresh {
+        append(operation, "A session must have confirmed its password within the last ten minutes.");
+    }
     if let Need::Ability(ability) | Need::Operator(ability) = need {
-        let text = operation.description.take().unwrap_or_default();
         let whose = if matches!(need, Need::Operator(_)) { " and a person who runs the installation" } else { "" };
-        let needs = format!("{text}\n\nNeeds the ability `{}`{whose}.", ability.as_str());
-        operation.description = Some(needs.trim().to_owned());
-        answers.push(("403", "The token lacks the ability."));
+        append(operation, &format!("Needs the ability `{}`{whose}.", ability.as_str()));
+        answers.retain(|(status, _)| *status != "403");
+        answers.push(("403", "The token lacks the ability, or the session is from another site or not fresh."));
     }
     if path.contains('{') {
         answers.push(("404", "There is no such thing, or it is another team's."));
@@ -38,6 +49,12 @@ pub(super) fn describe(paths: &mut Paths, method: &str, path: &str, need: Need) 
         let body = ResponseBuilder::new().description(text).content("application/json", Content::new(Some(reference)));
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(body.build()));
     }
+}
+
+/// One more paragraph of an operation's description.
+fn append(operation: &mut Operation, sentence: &str) {
+    let text = operation.description.take().unwrap_or_default();
+    operation.description = Some(format!("{text}\n\n{sentence}").trim().to_owned());
 }
 
 fn operation<'a>(item: &'a mut PathItem, method: &str) -> Option<&'a mut Operation> {
@@ -61,6 +78,11 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
     components.schemas.insert(ErrorBody::name().into_owned(), ErrorBody::schema());
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     components.add_security_scheme(BEARER, bearer);
+    let cookie = ApiKeyValue::with_description(
+        "holdfast_session",
+        "Set by `POST /api/auth/login`; `__Host-holdfast_session` where the installation is reached over TLS. A write needs a page of the same origin.",
+    );
+    components.add_security_scheme(COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
     document
 }
 

@@ -2,7 +2,7 @@
 //! is the only way in, and it puts the guard in front. `api/authorization.txt` is this table printed; a test compares.
 
 use crate::extract::Need;
-use crate::extract::authorized::guard;
+use crate::extract::authorized::{Rule, guard};
 use crate::problem::{Problem, ProblemBody};
 use crate::state::{ApiParts, ApiState};
 use axum::extract::{Request, State};
@@ -59,31 +59,31 @@ fn definitions(t: &mut Table) {
     t.row("PATCH /api/user", Need::AnyToken, routes!(user::update::update_user));
     t.row("GET /api/ssh-key", need(Can::CreateRemoteServers), routes!(ssh_key::show::show_ssh_key));
     t.row("GET /api/remote-servers", need(Can::ViewRemoteServers), routes!(remote_servers::list::list_remote_servers));
-    t.row("POST /api/remote-servers", need(Can::CreateRemoteServers), routes!(remote_servers::create::create_remote_server));
+    t.fresh("POST /api/remote-servers", need(Can::CreateRemoteServers), routes!(remote_servers::create::create_remote_server));
     t.row("GET /api/remote-servers/{id}", need(Can::ViewRemoteServers), routes!(remote_servers::show::show_remote_server));
-    t.row("PUT /api/remote-servers/{id}", need(Can::UpdateRemoteServers), routes!(remote_servers::update::update_remote_server));
-    t.row("DELETE /api/remote-servers/{id}", need(Can::DeleteRemoteServers), routes!(remote_servers::delete::delete_remote_server));
+    t.fresh("PUT /api/remote-servers/{id}", need(Can::UpdateRemoteServers), routes!(remote_servers::update::update_remote_server));
+    t.fresh("DELETE /api/remote-servers/{id}", need(Can::DeleteRemoteServers), routes!(remote_servers::delete::delete_remote_server));
     t.row("POST /api/remote-servers/{id}/check", need(Can::UpdateRemoteServers), routes!(remote_servers::check::check_remote_server));
     t.row("GET /api/remote-servers/{id}/host-key", need(Can::ViewRemoteServers), routes!(remote_servers::host_key::show_host_key));
-    t.row("POST /api/remote-servers/{id}/host-key/accept", need(Can::UpdateRemoteServers), routes!(remote_servers::accept_host_key::accept_host_key));
+    t.fresh("POST /api/remote-servers/{id}/host-key/accept", need(Can::UpdateRemoteServers), routes!(remote_servers::accept_host_key::accept_host_key));
     t.row("GET /api/remote-servers/{id}/databases", need(Can::UpdateRemoteServers), routes!(remote_servers::databases::list_databases));
     t.row("GET /api/backup-destinations", need(Can::ViewBackupDestinations), routes!(backup_destinations::list::list_backup_destinations));
-    t.row("POST /api/backup-destinations", need(Can::CreateBackupDestinations), routes!(backup_destinations::create::create_backup_destination));
+    t.fresh("POST /api/backup-destinations", need(Can::CreateBackupDestinations), routes!(backup_destinations::create::create_backup_destination));
     t.row("GET /api/backup-destinations/{id}", need(Can::ViewBackupDestinations), routes!(backup_destinations::show::show_backup_destination));
-    t.row("PUT /api/backup-destinations/{id}", need(Can::UpdateBackupDestinations), routes!(backup_destinations::update::update_backup_destination));
-    t.row("DELETE /api/backup-destinations/{id}", need(Can::DeleteBackupDestinations), routes!(backup_destinations::delete::delete_backup_destination));
+    t.fresh("PUT /api/backup-destinations/{id}", need(Can::UpdateBackupDestinations), routes!(backup_destinations::update::update_backup_destination));
+    t.fresh("DELETE /api/backup-destinations/{id}", need(Can::DeleteBackupDestinations), routes!(backup_destinations::delete::delete_backup_destination));
     t.row("POST /api/backup-destinations/{id}/check", need(Can::UpdateBackupDestinations), routes!(backup_destinations::check::check_backup_destination));
     t.row("GET /api/backup-destinations/{id}/usage", need(Can::ViewBackupDestinations), routes!(backup_destinations::usage::show_backup_destination_usage));
     t.row("GET /api/backup-tasks", need(Can::ViewBackupTasks), routes!(backup_tasks::list::list_backup_tasks));
     t.row("POST /api/backup-tasks", need(Can::CreateBackupTasks), routes!(backup_tasks::create::create_backup_task));
     t.row("GET /api/backup-tasks/{id}", need(Can::ViewBackupTasks), routes!(backup_tasks::show::show_backup_task));
-    t.row("PUT /api/backup-tasks/{id}", need(Can::UpdateBackupTasks), routes!(backup_tasks::update::update_backup_task));
-    t.row("DELETE /api/backup-tasks/{id}", need(Can::DeleteBackupTasks), routes!(backup_tasks::delete::delete_backup_task));
+    t.fresh("PUT /api/backup-tasks/{id}", need(Can::UpdateBackupTasks), routes!(backup_tasks::update::update_backup_task));
+    t.fresh("DELETE /api/backup-tasks/{id}", need(Can::DeleteBackupTasks), routes!(backup_tasks::delete::delete_backup_task));
     t.row("GET /api/backup-tasks/{id}/status", need(Can::ViewBackupTasks), routes!(backup_tasks::status::show_backup_task_status));
     t.row("GET /api/backup-tasks/{id}/latest-log", need(Can::ViewBackupTasks), routes!(backup_tasks::latest_log::show_latest_log));
     t.row("POST /api/backup-tasks/{id}/run", need(Can::RunBackupTasks), routes!(backup_tasks::run::run_backup_task));
     t.row("GET /api/backup-tasks/{id}/retention-preview", need(Can::ViewBackups), routes!(backup_tasks::retention_preview::preview_retention));
-    t.row("POST /api/backup-tasks/{id}/prune", need(Can::DeleteBackups), routes!(backup_tasks::prune::prune_backup_task));
+    t.fresh("POST /api/backup-tasks/{id}/prune", need(Can::DeleteBackups), routes!(backup_tasks::prune::prune_backup_task));
 }
 
 /// What came of it.
@@ -96,24 +96,24 @@ fn results(t: &mut Table) {
     t.row("POST /api/backup-runs/{id}/cancel", need(Can::RunBackupTasks), routes!(backup_runs::cancel::cancel_backup_run));
     t.row("GET /api/backups", need(Can::ViewBackups), routes!(backups::list::list_backups));
     t.row("GET /api/backups/{id}", need(Can::ViewBackups), routes!(backups::show::show_backup));
-    t.row("PATCH /api/backups/{id}", need(Can::UpdateBackups), routes!(backups::update::update_backup));
-    t.row("DELETE /api/backups/{id}", need(Can::DeleteBackups), routes!(backups::delete::delete_backup));
+    t.fresh("PATCH /api/backups/{id}", need(Can::UpdateBackups), routes!(backups::update::update_backup));
+    t.fresh("DELETE /api/backups/{id}", need(Can::DeleteBackups), routes!(backups::delete::delete_backup));
     t.row("GET /api/backups/{id}/files", need(Can::ViewBackups), routes!(backups::files::list_backup_files));
     t.row("GET /api/backups/{id}/download", need(Can::DownloadBackups), routes!(backups::download::download_backup));
     t.row("POST /api/backups/{id}/copies", need(Can::RunBackupTasks), routes!(backups::copies::copy_backup));
     t.row("POST /api/backup-copies/{id}/cancel", need(Can::RunBackupTasks), routes!(backup_copies::cancel::cancel_backup_copy));
-    t.row("POST /api/backups/{id}/restore", need(Can::RestoreBackups), routes!(backups::restore::restore_backup));
+    t.fresh("POST /api/backups/{id}/restore", need(Can::RestoreBackups), routes!(backups::restore::restore_backup));
     t.row("GET /api/recycle-bin", need(Can::ViewBackups), routes!(recycle_bin::list::list_recycle_bin));
-    t.row("DELETE /api/recycle-bin", need(Can::DeleteBackups), routes!(recycle_bin::empty::empty_recycle_bin));
+    t.fresh("DELETE /api/recycle-bin", need(Can::DeleteBackups), routes!(recycle_bin::empty::empty_recycle_bin));
     t.row("GET /api/restores", need(Can::RestoreBackups), routes!(restores::list::list_restores));
     t.row("GET /api/restores/{id}", need(Can::RestoreBackups), routes!(restores::show::show_restore));
     t.row("POST /api/restores/{id}/cancel", need(Can::RestoreBackups), routes!(restores::cancel::cancel_restore));
     t.row("GET /api/system/backups", operator(Can::ManageOwnBackups), routes!(system::backups::list::list_own_backups));
-    t.row("POST /api/system/backups", operator(Can::ManageOwnBackups), routes!(system::backups::create::create_own_backup));
+    t.fresh("POST /api/system/backups", operator(Can::ManageOwnBackups), routes!(system::backups::create::create_own_backup));
     t.row("GET /api/system/backups/{id}", operator(Can::ManageOwnBackups), routes!(system::backups::show::show_own_backup));
-    t.row("GET /api/system/backups/{id}/download", operator(Can::ManageOwnBackups), routes!(system::backups::download::download_own_backup));
-    t.row("POST /api/system/backups/{id}/restore", operator(Can::ManageOwnBackups), routes!(system::backups::restore::restore_own_backup));
-    t.row("DELETE /api/system/backups/{id}", operator(Can::ManageOwnBackups), routes!(system::backups::delete::delete_own_backup));
+    t.fresh("GET /api/system/backups/{id}/download", operator(Can::ManageOwnBackups), routes!(system::backups::download::download_own_backup));
+    t.fresh("POST /api/system/backups/{id}/restore", operator(Can::ManageOwnBackups), routes!(system::backups::restore::restore_own_backup));
+    t.fresh("DELETE /api/system/backups/{id}", operator(Can::ManageOwnBackups), routes!(system::backups::delete::delete_own_backup));
 }
 
 /// One printed line of the table.
@@ -125,6 +125,8 @@ pub struct Row {
     pub path: String,
     /// What it needs.
     pub need: Need,
+    /// Whether a session must have proved who its person is within the last ten minutes.
+    pub is_fresh: bool,
 }
 
 #[derive(Default)]
@@ -135,15 +137,26 @@ struct Table {
 
 impl Table {
     /// One handler: what stands here must be what the handler says of itself, and the guard asks for `need`.
-    fn row(&mut self, method_and_path: &str, need: Need, mut routes: UtoipaMethodRouter<ApiState>) {
+    fn row(&mut self, method_and_path: &str, need: Need, routes: UtoipaMethodRouter<ApiState>) {
+        self.add(method_and_path, Rule { need, is_fresh: false }, routes);
+    }
+
+    /// As [`Table::row`], for what a stolen session must not be enough for: the person must have proved who they are
+    /// within the last ten minutes.
+    fn fresh(&mut self, method_and_path: &str, need: Need, routes: UtoipaMethodRouter<ApiState>) {
+        self.add(method_and_path, Rule { need, is_fresh: true }, routes);
+    }
+
+    fn add(&mut self, method_and_path: &str, rule: Rule, mut routes: UtoipaMethodRouter<ApiState>) {
         let (method, path) = method_and_path.split_once(' ').expect("a row names method and path");
-        document::describe(&mut routes.1, method, path, need);
+        document::describe(&mut routes.1, method, path, rule);
         let guarded = routes.map(|handler| {
-            handler.route_layer(middleware::from_fn(move |request: Request, next| guard(need, request, next)))
+            handler.route_layer(middleware::from_fn(move |request: Request, next| guard(rule, request, next)))
         });
         let router = std::mem::take(&mut self.router);
         self.router = router.routes(guarded);
-        self.rows.push(Row { method: method.to_owned(), path: path.to_owned(), need });
+        let Rule { need, is_fresh } = rule;
+        self.rows.push(Row { method: method.to_owned(), path: path.to_owned(), need, is_fresh });
     }
 }
 

@@ -5,7 +5,7 @@ use crate::routes::rows;
 use crate::testing::App;
 use axum::http::StatusCode;
 use holdfast_domain::{Abilities, Ability};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 const COMMITTED: &str = include_str!("../../authorization.txt");
@@ -15,7 +15,8 @@ fn printed() -> String {
         "# Route × ability. Printed from api/src/routes/mod.rs; to accept a change: HOLDFAST_BLESS=1 and run the tests again.\n",
     );
     for row in rows() {
-        text.push_str(&format!("{:<6} {:<42} {}\n", row.method, row.path, row.need));
+        let fresh = if row.is_fresh { ", fresh" } else { "" };
+        text.push_str(&format!("{:<6} {:<42} {}{fresh}\n", row.method, row.path, row.need));
     }
     text
 }
@@ -52,10 +53,15 @@ async fn each_route_answers_exactly_those_who_may() {
     for row in rows() {
         let path = row.path.replace("{id}", "1");
         let name = format!("{} {}", row.method, row.path);
-        if row.need == Need::Public {
+        if row.need.is_open() {
             continue;
         }
         assert_eq!(app.call("", &row.method, &path, Value::Null).await.status, 401, "{name}");
+        if row.need == Need::Session {
+            let refused = app.call(&ann.token, &row.method, &path, Value::Null).await;
+            assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (403, &json!("session_required")), "{name}");
+            continue;
+        }
         let (Need::Ability(needed) | Need::Operator(needed)) = row.need else {
             let none = app.token(&ann, Abilities::Only(vec![])).await;
             assert_ne!(app.call(&none, &row.method, &path, Value::Null).await.status, 403, "{name}");

@@ -9,5 +9,6 @@ mod own_backups;
 mod page_003;
 mod runs;
 mod secrets;
+mod sessions;
 mod setup;
 mod tenancy;

@@ -17,11 +17,13 @@ pub struct HttpConfig {
     pub allowed_hosts: Vec<String>,
     /// Reverse proxies: one such address may hold any number of connections.
     pub trusted_proxies: Vec<IpNet>,
-    /// Requests a minute for one user; 0 = no limit.
+    /// Requests a minute for one user by token; 0 = no limit of any kind.
     pub rate_limit_per_min: u32,
+    /// Requests a minute for one user by session; 0 = no limit.
+    pub session_rate_limit_per_min: u32,
     /// Starts of runs a minute for one user; 0 = no limit.
     pub run_rate_limit_per_min: u32,
-    /// Tries of the set-up secret a minute, all clients together.
+    /// Tries of a password, a code or another secret a minute, for one account or client.
     pub login_rate_limit_per_min: u32,
     /// Largest body of a request.
     pub max_body_bytes: u32,
@@ -38,6 +40,7 @@ impl HttpConfig {
         let allowed_hosts = reader.required::<Vec<String>>("http.allowed_hosts");
         let trusted_proxies = reader.required("http.trusted_proxies");
         let rate_limit_per_min = reader.within("http.rate_limit_per_min", 0..=1_000_000);
+        let session_rate_limit_per_min = reader.within("http.session_rate_limit_per_min", 0..=1_000_000);
         let run_rate_limit_per_min = reader.within("http.run_rate_limit_per_min", 0..=1_000_000);
         let login_rate_limit_per_min = reader.within("http.login_rate_limit_per_min", 1..=10_000);
         let max_body_bytes = reader.within("http.max_body_bytes", 16_384..=104_857_600);
@@ -58,6 +61,7 @@ impl HttpConfig {
             allowed_hosts,
             trusted_proxies: trusted_proxies?,
             rate_limit_per_min: rate_limit_per_min?,
+            session_rate_limit_per_min: session_rate_limit_per_min?,
             run_rate_limit_per_min: run_rate_limit_per_min?,
             login_rate_limit_per_min: login_rate_limit_per_min?,
             max_body_bytes: max_body_bytes?,

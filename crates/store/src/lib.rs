@@ -2,7 +2,7 @@
 //!
 //! Tenant rows are reachable through [`Store::for_team`] alone, which wants an [`Access`]; its transaction carries
 //! `SET LOCAL app.team_id`, so row-level security is a second wall behind every query. What happens before a team is
-//! known (token look-up, claiming a run, due tasks) goes through [`system`], a short list of SECURITY DEFINER
+//! known (token and session look-up, claiming a run, due tasks) goes through [`system`], a short list of SECURITY DEFINER
 //! functions that return ids. Nothing here may run a tenant query outside such a transaction, or paste a value into SQL.
 
 pub mod access;
@@ -11,6 +11,7 @@ pub mod lease;
 pub mod queue;
 pub mod repositories;
 pub mod system;
+pub mod system_accounts;
 pub mod system_runs;
 
 pub use access::Access;

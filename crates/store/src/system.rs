@@ -75,11 +75,11 @@ struct LoginRow {
 }
 
 /// A call of one of the schema's functions; the text is constant, the values are bound.
-fn call(sql: &'static str, values: impl IntoIterator<Item = Value>) -> Statement {
+pub(crate) fn call(sql: &'static str, values: impl IntoIterator<Item = Value>) -> Statement {
     Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
 }
 
-async fn truth(conn: &impl ConnectionTrait, statement: Statement) -> Result<bool, StoreError> {
+pub(crate) async fn truth(conn: &impl ConnectionTrait, statement: Statement) -> Result<bool, StoreError> {
     let row = conn.query_one_raw(statement).await?;
     Ok(row.map(|row| row.try_get_by_index::<bool>(0)).transpose()?.unwrap_or(false))
 }

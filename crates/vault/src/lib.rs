@@ -47,10 +47,11 @@ mod tests {
             Probe::<crate::token::PlainToken>::HAS_DEBUG,
             Probe::<crate::ticket::TicketSecret>::HAS_DEBUG,
             Probe::<crate::ticket::SetupSecret>::HAS_DEBUG,
+            Probe::<crate::ticket::SessionSecret>::HAS_DEBUG,
             Probe::<crate::private_key::ImportedKey>::HAS_DEBUG,
             Probe::<crate::recovery_kit::RecoveryKit<'_>>::HAS_DEBUG,
         ];
-        assert_eq!(found, [false; 9]);
+        assert_eq!(found, [false; 10]);
         let control = Probe::<crate::SealContext>::HAS_DEBUG;
         assert!(control, "the probe itself works");
     }

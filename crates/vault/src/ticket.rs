@@ -1,4 +1,4 @@
-//! Secrets of tickets (api → data plane) and of the one-time setup link. As with tokens the database holds hashes only.
+//! Secrets of tickets (api → data plane), of sessions and of the one-time links. As with tokens the database holds hashes only.
 
 use crate::one_time::{OneTimeSecret, SecretHash};
 use rand::CryptoRng;
@@ -42,6 +42,8 @@ one_time! {
     TicketSecret = "hft_",
     /// Lets whoever sees the console make the first user, once.
     SetupSecret = "hfs_",
+    /// A session's cookie. No token: it is worth nothing behind `Bearer`.
+    SessionSecret = "hfc_",
 }
 
 #[cfg(test)]

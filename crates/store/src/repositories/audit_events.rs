@@ -20,6 +20,7 @@ impl AuditEvents<'_> {
     pub async fn record(&self, action: &str, subject: &str, details: serde_json::Value) -> Result<(), StoreError> {
         let (user_id, token_id) = match self.0.access().actor() {
             Actor::Token { token_id, user_id } => (Some(user_id.0), Some(token_id.0)),
+            Actor::Session { user_id, .. } => (Some(user_id.0), None),
             Actor::System(_) => (None, None),
         };
         let row = table::ActiveModel {

@@ -28,6 +28,7 @@ pub mod retention;
 pub mod schedule;
 pub mod sealed;
 pub mod server_contact;
+pub mod sessions;
 pub mod team_keys;
 pub mod tickets;
 pub mod tokens;
