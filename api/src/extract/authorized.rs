@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use crate::state::ApiState;
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -149,7 +149,7 @@ pub(crate) async fn guard(rule: Rule, mut request: Request, next: Next) -> Respo
             Sender::Ours | Sender::Unknown => next.run(request).await,
         };
     }
-    let caller = match authenticate(&state, &request).await {
+    let caller = match authenticate(&state, request.method().clone(), request.headers()).await {
         Ok(found) => found,
         Err(problem) => return problem.into_response(),
     };
@@ -219,12 +219,11 @@ async fn is_operator(state: &ApiState, access: &Access, user_id: UserId) -> Resu
 }
 
 /// A request with an `Authorization` header is that token's, or nobody's.
-async fn authenticate(state: &ApiState, request: &Request) -> Result<Caller, Problem> {
-    let headers = request.headers();
+async fn authenticate(state: &ApiState, method: Method, headers: &HeaderMap) -> Result<Caller, Problem> {
     if headers.contains_key(header::AUTHORIZATION) {
         by_token(state, headers).await
     } else {
-        by_session(state, request).await
+        by_session(state, &method, headers).await
     }
 }
 
@@ -245,14 +244,13 @@ async fn by_token(state: &ApiState, headers: &HeaderMap) -> Result<Caller, Probl
 }
 
 /// The session's cookie; for a write, only from a page of ours and with a body that no other page could send unasked.
-async fn by_session(state: &ApiState, request: &Request) -> Result<Caller, Problem> {
-    let headers = request.headers();
+async fn by_session(state: &ApiState, method: &Method, headers: &HeaderMap) -> Result<Caller, Problem> {
     let secret = session_secret(headers, state.origin()).ok_or_else(Problem::unauthenticated)?;
     let (now, idle) = (state.now(), state.accounts().session_idle);
     let found = state.store().find_session(secret.hash().as_bytes(), now, idle).await?;
     let found = found.ok_or_else(Problem::unauthenticated)?;
     let user_id = found.access.actor().user_id().ok_or_else(Problem::unauthenticated)?;
-    if is_write(request.method()) {
+    if is_write(method) {
         if !is_json_or_nothing(headers) {
             return Err(super::body::unsupported());
         }

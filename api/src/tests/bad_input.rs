@@ -1,6 +1,5 @@
 //! Whatever comes in, nothing answers 500 and no answer shows what is inside.
 
-use crate::extract::Need;
 use crate::routes::rows;
 use crate::testing::{App, task_body};
 use axum::body::Body;
