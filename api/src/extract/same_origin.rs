@@ -95,7 +95,8 @@ mod tests {
         assert!(is_json_or_nothing(&headers(&[])));
         assert!(is_json_or_nothing(&headers(&[("content-length", "0")])));
         assert!(is_json_or_nothing(&headers(&[("content-type", "application/json; charset=utf-8")])));
-        for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "x/json"] {
+        for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", "x/json"]
+        {
             assert!(!is_json_or_nothing(&headers(&[("content-type", kind)])), "{kind}");
         }
         assert!(!is_json_or_nothing(&headers(&[("content-length", "2")])));

@@ -127,6 +127,7 @@ async fn dangerous_acts_want_a_fresh_log_in_of_a_session_and_an_ability_of_a_tok
         }
     }
     assert!(fresh > 20 && others > 20, "{fresh} {others}");
-    let by_token = app.call(&ann.token, "POST", "/api/backup-destinations", json!({"label": "d", "type": "local"})).await;
+    let by_token =
+        app.call(&ann.token, "POST", "/api/backup-destinations", json!({"label": "d", "type": "local"})).await;
     assert_eq!(by_token.status, 201, "a token's abilities decide");
 }

@@ -103,10 +103,7 @@ impl EventKind {
     /// Whether it is bad news: red, and of higher priority where the channel knows one.
     #[must_use]
     pub fn is_alarm(self) -> bool {
-        !matches!(
-            self,
-            Self::Started | Self::Success | Self::Recovered | Self::ServerOnline | Self::DestinationBack
-        )
+        !matches!(self, Self::Started | Self::Success | Self::Recovered | Self::ServerOnline | Self::DestinationBack)
     }
 }
 
