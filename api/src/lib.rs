@@ -4,8 +4,10 @@
 //! foreign row than for an absent one. A handler reaches rows only through [`extract::Authorized`].
 
 pub mod account_settings;
+mod audit;
 pub mod extract;
 pub mod host_keys;
+mod limits;
 pub mod links;
 pub mod problem;
 pub mod relay;

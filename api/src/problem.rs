@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use holdfast_domain::Ability;
 use holdfast_store::StoreError;
+use holdfast_store::repositories::team_limits::LimitReached;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -67,6 +68,12 @@ pub struct ProblemBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<std::collections::BTreeMap<String, u64>>)]
     pub counts: Option<serde_json::Value>,
+    /// 409 `limit_reached` only: which limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<&'static str>,
+    /// 409 `limit_reached` only: how much the team may have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<u64>,
 }
 
 /// An answer that is no success. Boxed: it travels as the error of nearly every function.
@@ -81,6 +88,7 @@ struct Parts {
     message: String,
     errors: Option<FieldErrors>,
     counts: Option<serde_json::Value>,
+    limit: Option<(&'static str, u64)>,
     headers: HeaderMap,
 }
 
@@ -94,6 +102,7 @@ impl Problem {
             message: message.into(),
             errors: None,
             counts: None,
+            limit: None,
             headers: HeaderMap::new(),
         }))
     }
@@ -143,6 +152,16 @@ impl Problem {
         problem
     }
 
+    /// 409: the team has all that it may have.
+    #[must_use]
+    pub fn limit_reached(reached: LimitReached) -> Self {
+        let LimitReached { limit, allowed } = reached;
+        let message = format!("The team's limit {} is reached: {allowed}.", limit.as_str());
+        let mut problem = Self::conflict("limit_reached", message);
+        problem.0.limit = Some((limit.as_str(), allowed));
+        problem
+    }
+
     /// 422.
     #[must_use]
     pub fn validation(errors: FieldErrors) -> Self {
@@ -163,6 +182,18 @@ impl Problem {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.0.status
+    }
+
+    /// The code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.0.code
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
     }
 
     /// Every sentence about the fields, or the message: for a page that shows them.
@@ -256,6 +287,8 @@ impl IntoResponse for Problem {
             code: parts.code,
             errors: parts.errors,
             counts: parts.counts,
+            limit: parts.limit.map(|(name, _)| name),
+            allowed: parts.limit.map(|(_, allowed)| allowed),
         };
         (parts.status, parts.headers, Json(body)).into_response()
     }

@@ -54,6 +54,7 @@ pub async fn serve(
         run_rate_limit_per_min: config.http.run_rate_limit_per_min,
         login_rate_limit_per_min: config.http.login_rate_limit_per_min,
         accounts: AccountSettings::of(&config.accounts),
+        team_limits: holdfast_domain::TeamLimits::from_pairs(config.limits.pairs()),
         max_body_bytes: usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX),
         request_timeout: config.http.request_timeout,
         clock: Arc::new(chrono::Utc::now),

@@ -7,6 +7,7 @@ use crate::problem::Problem;
 use crate::relay::Relay;
 use crate::throttle::Throttle;
 use chrono::{DateTime, Utc};
+use holdfast_domain::TeamLimits;
 use holdfast_domain::ids::UserId;
 use holdfast_store::Store;
 use holdfast_vault::Sealer;
@@ -17,6 +18,8 @@ use tokio::sync::Semaphore;
 
 /// Password hashes at once: each takes 19 MiB and tens of milliseconds.
 const HASHES_AT_ONCE: usize = 4;
+/// Refusals of one person that the audit log keeps a minute: it must not be filled by trying.
+const REFUSALS_PER_MIN: u32 = 10;
 
 /// The present; a parameter, so that tests choose it.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -39,6 +42,8 @@ pub struct ApiParts {
     pub login_rate_limit_per_min: u32,
     /// `accounts`.
     pub accounts: AccountSettings,
+    /// `limits`: what a team may have by default.
+    pub team_limits: TeamLimits,
     /// `http.max_body_bytes`.
     pub max_body_bytes: usize,
     /// `http.request_timeout_secs`: until an answer begins.
@@ -64,6 +69,8 @@ struct Inner {
     accounts: AccountSettings,
     runs: Throttle<UserId>,
     setups: Throttle<()>,
+    refusals: Throttle<UserId>,
+    team_limits: TeamLimits,
     hashing: Semaphore,
     max_body_bytes: usize,
     request_timeout: Duration,
@@ -84,6 +91,8 @@ impl ApiState {
             accounts: parts.accounts,
             runs: Throttle::new(if has_limits { parts.run_rate_limit_per_min } else { 0 }),
             setups: Throttle::new(if has_limits { parts.login_rate_limit_per_min } else { 0 }),
+            refusals: Throttle::new(REFUSALS_PER_MIN),
+            team_limits: parts.team_limits,
             hashing: Semaphore::new(HASHES_AT_ONCE),
             max_body_bytes: parts.max_body_bytes,
             request_timeout: parts.request_timeout,
@@ -143,6 +152,18 @@ impl ApiState {
     #[must_use]
     pub fn setups(&self) -> &Throttle<()> {
         &self.0.setups
+    }
+
+    /// Refusals that the audit log keeps.
+    #[must_use]
+    pub fn refusals(&self) -> &Throttle<UserId> {
+        &self.0.refusals
+    }
+
+    /// What a team may have by default.
+    #[must_use]
+    pub fn team_limits(&self) -> &TeamLimits {
+        &self.0.team_limits
     }
 
     /// Largest body that is read.

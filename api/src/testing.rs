@@ -84,6 +84,7 @@ impl App {
             run_rate_limit_per_min: runs_per_minute,
             login_rate_limit_per_min: 10,
             accounts: accounts(),
+            team_limits: holdfast_domain::TeamLimits::default(),
             max_body_bytes: 1 << 20,
             request_timeout: std::time::Duration::from_secs(60),
             clock: Arc::new(move || DateTime::<Utc>::from_timestamp(hands.load(Ordering::Relaxed), 0).unwrap()),

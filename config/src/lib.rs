@@ -33,6 +33,7 @@ pub use sections::database::DatabaseConfig;
 pub use sections::destinations::DestinationsConfig;
 pub use sections::egress::EgressConfig;
 pub use sections::http::HttpConfig;
+pub use sections::limits::LimitsConfig;
 pub use sections::log::{LogConfig, LogFormat};
 pub use sections::ssh::{FirstContact, SshConfig};
 pub use sections::vault::VaultConfig;
@@ -60,6 +61,8 @@ pub struct Config {
     pub egress: EgressConfig,
     /// Where backups may go.
     pub destinations: DestinationsConfig,
+    /// What a team may have.
+    pub limits: LimitsConfig,
     /// The key file.
     pub vault: VaultConfig,
     /// The product's own log.
@@ -91,6 +94,7 @@ impl Config {
         let ssh = SshConfig::read(reader);
         let egress = EgressConfig::read(reader);
         let destinations = DestinationsConfig::read(reader);
+        let limits = LimitsConfig::read(reader);
         let vault = VaultConfig::read(reader);
         let log = LogConfig::read(reader);
         Some(Self {
@@ -102,6 +106,7 @@ impl Config {
             ssh: ssh?,
             egress: egress?,
             destinations: destinations?,
+            limits: limits?,
             vault: vault?,
             log: log?,
         })

@@ -6,6 +6,7 @@ pub(crate) mod database;
 pub(crate) mod destinations;
 pub(crate) mod egress;
 pub(crate) mod http;
+pub(crate) mod limits;
 pub(crate) mod log;
 pub(crate) mod ssh;
 pub(crate) mod vault;

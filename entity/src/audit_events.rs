@@ -16,6 +16,12 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary")]
     pub details: Json,
     pub created_at: DateTimeUtc,
+    pub session_id: Option<i64>,
+    pub actor: String,
+    pub actor_reason: Option<String>,
+    pub ip_address: Option<String>,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub changes: Json,
 }
 
 /// No relations are declared: joins are written where they are used.

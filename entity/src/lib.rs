@@ -26,6 +26,7 @@ pub mod restores;
 pub mod sessions;
 pub mod tags;
 pub mod team_keys;
+pub mod team_limits;
 pub mod teams;
 pub mod tickets;
 pub mod tokens;

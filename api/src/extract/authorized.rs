@@ -100,6 +100,12 @@ macro_rules! needs {
             impl Needed for ManageOwnBackups {
                 const NEED: Need = Need::Operator(Ability::ManageOwnBackups);
             }
+
+            /// [`Ability::ManageUsers`], for operators.
+            pub struct ManageUsers;
+            impl Needed for ManageUsers {
+                const NEED: Need = Need::Operator(Ability::ManageUsers);
+            }
             $(
                 #[doc = concat!("[`Ability::", stringify!($name), "`]")]
                 pub struct $name;
@@ -115,7 +121,7 @@ needs! {
     ViewBackupDestinations, CreateBackupDestinations, UpdateBackupDestinations, DeleteBackupDestinations,
     ViewRemoteServers, CreateRemoteServers, UpdateRemoteServers, DeleteRemoteServers,
     ViewBackupTasks, CreateBackupTasks, UpdateBackupTasks, DeleteBackupTasks, RunBackupTasks,
-    ViewBackups, UpdateBackups, DeleteBackups, DownloadBackups, RestoreBackups,
+    ViewBackups, UpdateBackups, DeleteBackups, DownloadBackups, RestoreBackups, ViewAuditEvents,
 }
 
 /// What the guard found out.
@@ -159,7 +165,11 @@ pub(crate) async fn guard(rule: Rule, mut request: Request, next: Next) -> Respo
         Err(refused) => return Problem::throttled(&refused, "Too Many Attempts.").into_response(),
     };
     let mut response = match refused(&state, rule, &caller).await {
-        Some(problem) => problem.into_response(),
+        Some(problem) => {
+            let subject = crate::audit::route(&request);
+            crate::audit::note_refusal(&state, &caller.access, subject, &problem).await;
+            problem.into_response()
+        }
         None => {
             let Caller { access, user_id, .. } = caller;
             request.extensions_mut().insert(Granted { need: rule.need, access, user_id });

@@ -70,7 +70,8 @@ pub async fn delete_task(tx: &TeamTx, task: rows::backup_tasks::Model, now: Date
     if let Some(run) = tx.backup_runs().active_of(id).await? {
         tx.backup_runs().request_cancel(holdfast_domain::ids::BackupRunId(run.id), now).await?;
     }
+    let label = task.label.clone();
     tx.backup_tasks().delete(task, now).await?;
-    tx.audit_events().record("backup_task.delete", &format!("backup_tasks:{id}"), json!({})).await?;
+    tx.audit_events().record("backup_task.delete", &format!("backup_tasks:{id}"), json!({"label": label})).await?;
     Ok(())
 }

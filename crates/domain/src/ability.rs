@@ -86,6 +86,10 @@ abilities! {
     CascadeDelete = "cascade-delete",
     /// Make, read and delete copies of the product's own database. Of use to operators alone.
     ManageOwnBackups = "manage-own-backups",
+    /// Read and verify the team's audit log.
+    ViewAuditEvents = "view-audit-events",
+    /// List, make, suspend and delete people, and set teams' limits. Of use to operators alone.
+    ManageUsers = "manage-users",
 }
 
 /// What one actor may do: everything (`*`) or a list.

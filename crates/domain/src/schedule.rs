@@ -10,10 +10,13 @@ mod zone;
 pub use cron::{CronProblem, UnixCron};
 pub use zone::{instant_of, parse_zone};
 
-use chrono::{DateTime, Datelike, Days, NaiveDateTime, NaiveTime, Timelike, Utc, Weekday};
+use chrono::{DateTime, Datelike, Days, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc, Weekday};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// Runs that tell how often a schedule runs: a day of one that runs every minute of some hour.
+const LOOKED_AT: u32 = 100;
 
 /// `backup_tasks.frequency`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -181,6 +184,19 @@ impl Schedule {
                 return Some(at);
             }
         }
+    }
+
+    /// The least time between two of the next runs; none where there are not two.
+    #[must_use]
+    pub fn shortest_gap(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        let mut at = self.next_after(now)?;
+        let mut shortest = None;
+        for _ in 0..LOOKED_AT {
+            let Some(next) = self.next_after(at) else { break };
+            shortest = Some(shortest.map_or(next - at, |gap: TimeDelta| gap.min(next - at)));
+            at = next;
+        }
+        shortest
     }
 
     /// The first local time of the rule strictly after `after`.

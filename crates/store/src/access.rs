@@ -2,6 +2,7 @@
 
 use holdfast_domain::ids::TeamId;
 use holdfast_domain::{Abilities, Ability, Actor};
+use std::net::IpAddr;
 
 /// An actor, the team it acts in, and what it may do there. Made by [`crate::system`] from a token, or by the
 /// product itself with a reason.
@@ -10,17 +11,31 @@ pub struct Access {
     actor: Actor,
     team_id: TeamId,
     abilities: Abilities,
+    client_address: Option<IpAddr>,
+    is_operator_elsewhere: bool,
 }
 
 impl Access {
     /// The product acting for a team; `reason` says why, so that every such place can be found by one search.
     #[must_use]
     pub fn system(team_id: TeamId, reason: &'static str) -> Self {
-        Self { actor: Actor::System(reason), team_id, abilities: Abilities::All }
+        Self::new(Actor::System(reason), team_id, Abilities::All)
     }
 
     pub(crate) fn new(actor: Actor, team_id: TeamId, abilities: Abilities) -> Self {
-        Self { actor, team_id, abilities }
+        Self { actor, team_id, abilities, client_address: None, is_operator_elsewhere: false }
+    }
+
+    /// The same right, of somebody at `address`: what the audit log says of where an act came from.
+    #[must_use]
+    pub fn seen_from(mut self, address: Option<IpAddr>) -> Self {
+        self.client_address = address;
+        self
+    }
+
+    /// Somebody who runs the installation, doing to `team_id` what [`crate::operator`] lets them do.
+    pub(crate) fn of_operator(&self, team_id: TeamId) -> Self {
+        Self { team_id, is_operator_elsewhere: team_id != self.team_id, ..self.clone() }
     }
 
     /// The team.
@@ -33,6 +48,18 @@ impl Access {
     #[must_use]
     pub fn actor(&self) -> Actor {
         self.actor
+    }
+
+    /// Where the request came from, as far as the proxies in front of us can be believed.
+    #[must_use]
+    pub fn client_address(&self) -> Option<IpAddr> {
+        self.client_address
+    }
+
+    /// Whether it is somebody who runs the installation, acting on a team that is not theirs.
+    #[must_use]
+    pub fn is_operator_elsewhere(&self) -> bool {
+        self.is_operator_elsewhere
     }
 
     /// Whether the actor may do `ability`.

@@ -6,6 +6,7 @@
 //! functions that return ids. Nothing here may run a tenant query outside such a transaction, or paste a value into SQL.
 
 pub mod access;
+pub mod audit;
 pub mod error;
 pub mod lease;
 pub mod queue;
@@ -15,6 +16,7 @@ pub mod system_accounts;
 pub mod system_runs;
 
 pub use access::Access;
+pub use audit::Changes;
 pub use error::StoreError;
 /// Rows as they are stored; what a client sees is a view made by the api.
 pub use holdfast_entity as rows;

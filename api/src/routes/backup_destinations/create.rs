@@ -1,7 +1,9 @@
 //! `POST /api/backup-destinations`
 
-use super::Body;
+use super::{Body, SECRETS};
+use crate::audit::secrets;
 use crate::extract::{Authorized, PageBody, may};
+use crate::limits;
 use crate::problem::Problem;
 use crate::sealing::RowSeal;
 use crate::state::ApiState;
@@ -10,6 +12,8 @@ use crate::views::{Data, data};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use holdfast_domain::Limit;
+use holdfast_store::Changes;
 use holdfast_store::repositories::backup_destinations::NewBackupDestination;
 use holdfast_vault::SealedColumn;
 use serde_json::json;
@@ -41,9 +45,12 @@ pub async fn create_backup_destination(
         kind,
     };
     let tx = state.store().for_team(&auth.access).await?;
+    limits::take(&state, &tx, Limit::BackupDestinations).await?;
     let row = tx.backup_destinations().create(new, state.now()).await?;
     let subject = format!("backup_destinations:{}", row.id);
-    tx.audit_events().record("backup_destination.create", &subject, json!({"type": row.r#type})).await?;
+    let view = BackupDestinationView::of(row.clone());
+    let changes = secrets(Changes::made(&view), None, Some(&row), SECRETS);
+    tx.audit_events().record_change("backup_destination.create", &subject, changes, json!({})).await?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, data(BackupDestinationView::of(row))))
+    Ok((StatusCode::CREATED, data(view)))
 }

@@ -6,9 +6,11 @@ use crate::problem::Problem;
 use crate::routes::cascade::{Cascade, delete_tasks};
 use crate::state::ApiState;
 use crate::views::Message;
+use crate::views::backup_destination::BackupDestinationView;
 use axum::Json;
 use axum::extract::State;
 use holdfast_domain::ids::BackupDestinationId;
+use holdfast_store::Changes;
 use serde_json::json;
 
 /// Deletes a destination that no task uses; with `cascade=1` and the ability `cascade-delete`, its tasks too. What
@@ -29,10 +31,12 @@ pub async fn delete_backup_destination(
     let now = state.now();
     let details = json!({"tasks": tasks.len()});
     delete_tasks(&tx, tasks, now).await?;
+    let changes = Changes::removed(&BackupDestinationView::of(row.clone()));
     row.deleted_at = Some(now);
     row.updated_at = now;
     tx.backup_destinations().save(row).await?;
-    tx.audit_events().record("backup_destination.delete", &format!("backup_destinations:{id}"), details).await?;
+    let subject = format!("backup_destinations:{id}");
+    tx.audit_events().record_change("backup_destination.delete", &subject, changes, details).await?;
     tx.commit().await?;
     Ok(Json(Message { message: "Backup destination successfully deleted".to_owned() }))
 }

@@ -8,14 +8,22 @@ pub mod show;
 pub mod update;
 pub mod usage;
 
+use crate::audit::SealedFields;
 use crate::validation::{Fields, Presence, texts};
 use crate::views::backup_destination::DestinationConfig;
 use holdfast_domain::host::Host;
+use holdfast_store::rows;
 use utoipa::ToSchema;
 use validator::Validate;
 
 /// What can be stored.
 const TYPES: [&str; 4] = ["local", "s3", "custom_s3", "digitalocean_spaces"];
+
+/// What is sealed in a row.
+const SECRETS: &SealedFields<rows::backup_destinations::Model> = &[
+    ("s3_access_key", |row| row.sealed_access_key.as_deref()),
+    ("s3_secret_key", |row| row.sealed_secret_key.as_deref()),
+];
 
 /// A destination as a client writes it: the peer's names.
 #[derive(Default, Validate, ToSchema)]

@@ -3,7 +3,8 @@
 //! Stored keys belong to the endpoint, region and bucket they were given for: see `remote_servers::update`. A place where
 //! backups lie never becomes another one.
 
-use super::Body;
+use super::{Body, SECRETS};
+use crate::audit::secrets;
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
 use crate::problem::{FieldErrors, Problem};
@@ -15,7 +16,7 @@ use crate::views::{Data, data};
 use axum::Json;
 use axum::extract::State;
 use holdfast_domain::ids::BackupDestinationId;
-use holdfast_store::rows;
+use holdfast_store::{Changes, rows};
 use holdfast_vault::SealedColumn;
 use serde_json::json;
 
@@ -47,6 +48,7 @@ pub async fn update_backup_destination(
         ));
     }
     refuse_strangers(&row, &kind, config != before, &body)?;
+    let stored = row.clone();
     let mut seal = RowSeal::new(&state, auth.access.team_id(), row.seal_id);
     if let Some(key) = body.s3_access_key.as_deref() {
         row.sealed_access_key = seal.seal(SealedColumn::DestinationAccessKey, Some(key)).await?;
@@ -63,10 +65,13 @@ pub async fn update_backup_destination(
     row.r#type = kind;
     row.updated_at = state.now();
     let row = tx.backup_destinations().save(row).await?;
-    let details = json!({"type": row.r#type});
-    tx.audit_events().record("backup_destination.update", &format!("backup_destinations:{id}"), details).await?;
+    let view = BackupDestinationView::of(row.clone());
+    let changes = Changes::between(&BackupDestinationView::of(stored.clone()), &view);
+    let changes = secrets(changes, Some(&stored), Some(&row), SECRETS);
+    let subject = format!("backup_destinations:{id}");
+    tx.audit_events().record_change("backup_destination.update", &subject, changes, json!({})).await?;
     tx.commit().await?;
-    Ok(data(BackupDestinationView::of(row)))
+    Ok(data(view))
 }
 
 /// What makes it another place: a backup's object that is not there must not be taken for deleted.

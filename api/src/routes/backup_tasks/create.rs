@@ -3,8 +3,10 @@
 use super::body::{Body, Sent};
 use super::limits::LimitsBody;
 use super::plan::{self, Timing};
-use super::{references, retention_body, view};
+use super::{SECRETS, references, retention_body, view};
+use crate::audit::secrets;
 use crate::extract::{Authorized, PageBody, may};
+use crate::limits;
 use crate::problem::Problem;
 use crate::sealing::RowSeal;
 use crate::state::ApiState;
@@ -13,8 +15,10 @@ use crate::views::{Data, data};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use holdfast_domain::Limit;
 use holdfast_domain::ids::RemoteServerId;
 use holdfast_domain::retention::Rule;
+use holdfast_store::Changes;
 use holdfast_store::repositories::backup_tasks::NewBackupTask;
 use holdfast_vault::SealedColumn;
 use serde_json::json;
@@ -39,6 +43,7 @@ pub async fn create_backup_task(
     fields.finish()?;
 
     let tx = state.store().for_team(&auth.access).await?;
+    limits::take(&state, &tx, Limit::BackupTasks).await?;
     let destination_ids = body.destination_ids().unwrap_or_default();
     let is_list = body.backup_destination_ids.is_some();
     references::check(&tx, body.remote_server_id, Some(&destination_ids), is_list).await?;
@@ -74,8 +79,10 @@ pub async fn create_backup_task(
     };
     let row = tx.backup_tasks().create(new, &destination_ids, now).await?;
     let subject = format!("backup_tasks:{}", row.id);
-    tx.audit_events().record("backup_task.create", &subject, json!({"destinations": destination_ids})).await?;
-    let view = view(&tx, row, auth.user_id, now).await?;
+    limits::interval(&state, &tx, &row).await?;
+    let view = view(&tx, row.clone(), auth.user_id, now).await?;
+    let changes = secrets(Changes::made(&view), None, Some(&row), SECRETS);
+    tx.audit_events().record_change("backup_task.create", &subject, changes, json!({})).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, data(view)))
 }

@@ -17,6 +17,7 @@ pub mod source_body;
 pub mod status;
 pub mod update;
 
+use crate::audit::SealedFields;
 use crate::extract::id::found;
 use crate::problem::Problem;
 use crate::views::backup_task::{BackupTaskView, TaskContext};
@@ -25,6 +26,13 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use holdfast_domain::ids::{BackupTaskId, UserId};
 use holdfast_store::{TeamTx, rows};
+
+/// What is sealed in a row.
+pub(super) const SECRETS: &SealedFields<rows::backup_tasks::Model> = &[
+    ("encryption_password", |row| row.sealed_encryption_password.as_deref()),
+    ("isolated_password", |row| row.sealed_isolated_password.as_deref()),
+    ("source.password", |row| row.sealed_source_password.as_deref()),
+];
 
 /// The zone of the person who reads.
 pub(super) async fn user_zone(tx: &TeamTx, user_id: UserId) -> Result<Tz, Problem> {

@@ -3,12 +3,14 @@
 use super::references;
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
+use crate::limits;
 use crate::problem::Problem;
 use crate::state::ApiState;
 use crate::validation::Presence;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use holdfast_domain::Limit;
 use holdfast_domain::ids::{BackupRunId, BackupTaskId};
 use holdfast_store::queue::{self, Job};
 use holdfast_store::repositories::backup_runs::NewBackupRun;
@@ -74,6 +76,8 @@ pub async fn run_backup_task(
         return Err(Problem::throttled(&refused, "Too many requests. Please try again later."));
     }
     let tx = state.store().for_team(&auth.access).await?;
+    limits::take(&state, &tx, Limit::RunsAtOnce).await?;
+    limits::take(&state, &tx, Limit::StoredBytes).await?;
     let task = found::<BackupTaskId, _>(tx.backup_tasks().find_for_update(id).await?)?;
     let destination_ids = fields.integers("backup_destination_ids", Presence::Optional, DESTINATIONS_MAX);
     fields.finish()?;

@@ -3,9 +3,11 @@
 use super::body::{Body, Sent};
 use super::limits::LimitsBody;
 use super::plan::{self, Encryption, Timing};
-use super::{references, retention_body, view};
+use super::{SECRETS, references, retention_body, view};
+use crate::audit::secrets;
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
+use crate::limits;
 use crate::problem::Problem;
 use crate::sealing::RowSeal;
 use crate::state::ApiState;
@@ -17,7 +19,7 @@ use axum::extract::State;
 use holdfast_domain::ids::BackupTaskId;
 use holdfast_domain::source::SourceSpec;
 use holdfast_store::repositories::retention::{rule_of, set_rule};
-use holdfast_store::rows;
+use holdfast_store::{Changes, rows};
 use holdfast_vault::SealedColumn;
 use serde_json::json;
 
@@ -34,6 +36,8 @@ pub async fn update_backup_task(
     let now = state.now();
     let tx = state.store().for_team(&auth.access).await?;
     let mut row = found::<BackupTaskId, _>(tx.backup_tasks().find_for_update(id).await?)?;
+    let stored = row.clone();
+    let old_view = view(&tx, row.clone(), auth.user_id, now).await?;
     let mut fields = fields.in_mode(Mode::Update);
     let body = Body::read(&mut fields);
     let sent = Sent::of(&fields);
@@ -52,7 +56,8 @@ pub async fn update_backup_task(
     if let Some(ids) = &destination_ids {
         tx.backup_tasks().set_destinations(id, ids).await?;
     }
-    if timing != before {
+    let is_other_timing = timing != before;
+    if is_other_timing {
         row.next_run_at = next_run_at;
     }
     set_timing(&mut row, timing);
@@ -62,8 +67,12 @@ pub async fn update_backup_task(
     set_rest(&mut row, body, &sent, source, encryption)?;
     row.updated_at = now;
     let row = tx.backup_tasks().save(row).await?;
-    tx.audit_events().record("backup_task.update", &format!("backup_tasks:{id}"), json!({})).await?;
-    let view = view(&tx, row, auth.user_id, now).await?;
+    if is_other_timing {
+        limits::interval(&state, &tx, &row).await?;
+    }
+    let view = view(&tx, row.clone(), auth.user_id, now).await?;
+    let changes = secrets(Changes::between(&old_view, &view), Some(&stored), Some(&row), SECRETS);
+    tx.audit_events().record_change("backup_task.update", &format!("backup_tasks:{id}"), changes, json!({})).await?;
     tx.commit().await?;
     Ok(data(view))
 }

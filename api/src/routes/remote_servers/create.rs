@@ -1,7 +1,8 @@
 //! `POST /api/remote-servers`
 
-use super::{Body, taken};
+use super::{Body, secrets, taken};
 use crate::extract::{Authorized, PageBody, may};
+use crate::limits;
 use crate::problem::Problem;
 use crate::sealing::RowSeal;
 use crate::state::ApiState;
@@ -10,6 +11,8 @@ use crate::views::{Data, data};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use holdfast_domain::Limit;
+use holdfast_store::Changes;
 use holdfast_store::repositories::remote_servers::NewRemoteServer;
 use holdfast_vault::SealedColumn;
 use serde_json::json;
@@ -54,9 +57,12 @@ pub async fn create_remote_server(
         pinned_host_key: body.host_key,
     };
     let tx = state.store().for_team(&auth.access).await?;
+    limits::take(&state, &tx, Limit::RemoteServers).await?;
     let row = tx.remote_servers().create(new, state.now()).await.map_err(taken)?;
     let subject = format!("remote_servers:{}", row.id);
-    tx.audit_events().record("remote_server.create", &subject, json!({"host": row.host, "port": row.port})).await?;
+    let view = RemoteServerView::of(row.clone());
+    let changes = secrets(Changes::made(&view), None, Some(&row));
+    tx.audit_events().record_change("remote_server.create", &subject, changes, json!({})).await?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, data(RemoteServerView::of(row))))
+    Ok((StatusCode::CREATED, data(view)))
 }

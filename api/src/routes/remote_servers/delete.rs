@@ -1,14 +1,17 @@
 //! `DELETE /api/remote-servers/{id}`
 
+use super::secrets;
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, may};
 use crate::problem::Problem;
 use crate::routes::cascade::{Cascade, delete_tasks};
 use crate::routes::ssh_key::show::authorized_keys_line;
 use crate::state::ApiState;
+use crate::views::remote_server::RemoteServerView;
 use axum::Json;
 use axum::extract::State;
 use holdfast_domain::ids::RemoteServerId;
+use holdfast_store::Changes;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -36,6 +39,7 @@ pub async fn delete_remote_server(
     let mut row = found::<RemoteServerId, _>(tx.remote_servers().find_for_update(id).await?)?;
     let tasks = tx.remote_servers().tasks_using(id).await?;
     cascade.permits(&auth.access, "remote server", tasks.len())?;
+    let changes = Changes::removed(&RemoteServerView::of(row.clone()));
     let now = state.now();
     let deleted = tasks.len();
     delete_tasks(&tx, tasks, now).await?;
@@ -43,16 +47,18 @@ pub async fn delete_remote_server(
         "team_key" => tx.team_keys().newest("ssh").await?.map(|key| authorized_keys_line(&key.public)),
         _ => None,
     };
+    let had = row.clone();
     row.deleted_at = Some(now);
     row.updated_at = now;
     // The secrets of a server that is gone serve nobody.
     row.sealed_password = None;
     row.sealed_private_key = None;
     row.sealed_database_password = None;
-    tx.remote_servers().save(row).await?;
+    let row = tx.remote_servers().save(row).await?;
+    let changes = secrets(changes, Some(&had), Some(&row));
     tx.backup_tasks().forget_log_ins(id).await?;
     tx.audit_events()
-        .record("remote_server.delete", &format!("remote_servers:{id}"), json!({"tasks": deleted}))
+        .record_change("remote_server.delete", &format!("remote_servers:{id}"), changes, json!({"tasks": deleted}))
         .await?;
     tx.commit().await?;
     Ok(Json(ServerDeleted { message: "Remote server successfully deleted", key_left_behind }))

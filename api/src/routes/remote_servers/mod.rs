@@ -10,14 +10,31 @@ pub mod list;
 pub mod show;
 pub mod update;
 
+use crate::audit::{self, SealedFields};
 use crate::problem::{FieldErrors, Problem};
 use crate::validation::{Fields, Mode, Presence, rules, texts};
-use holdfast_store::StoreError;
+use holdfast_store::{Changes, StoreError, rows};
 use secrecy::ExposeSecret;
 use utoipa::ToSchema;
 use validator::Validate;
 
 const AUTH_METHODS: [&str; 3] = ["team_key", "password", "private_key"];
+
+/// What is sealed in a row.
+const SECRETS: &SealedFields<rows::remote_servers::Model> = &[
+    ("password", |row| row.sealed_password.as_deref()),
+    ("private_key", |row| row.sealed_private_key.as_deref()),
+    ("database_password", |row| row.sealed_database_password.as_deref()),
+];
+
+/// Tells the audit log of a server's secrets.
+fn secrets(
+    changes: Changes,
+    before: Option<&rows::remote_servers::Model>,
+    after: Option<&rows::remote_servers::Model>,
+) -> Changes {
+    audit::secrets(changes, before, after, SECRETS)
+}
 
 /// A server as a client writes it. `ip_address` may be a host name.
 #[derive(Default, Validate, ToSchema)]

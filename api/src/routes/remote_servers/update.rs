@@ -3,7 +3,7 @@
 //! A stored secret and a pinned host key belong to the peer they were given for. Whoever may change a server but not
 //! read its secrets must not get them by pointing the server at a host of their own.
 
-use super::{Body, taken};
+use super::{Body, secrets, taken};
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
 use crate::problem::{FieldErrors, Problem};
@@ -15,7 +15,7 @@ use crate::views::{Data, data};
 use axum::Json;
 use axum::extract::State;
 use holdfast_domain::ids::{RemoteServerId, TeamId};
-use holdfast_store::{TeamTx, rows};
+use holdfast_store::{Changes, TeamTx, rows};
 use holdfast_vault::SealedColumn;
 use serde_json::json;
 
@@ -38,12 +38,16 @@ pub async fn update_remote_server(
     fields.finish()?;
     let change = Change { clears_database_password, ..Change::of(&row, body) };
     change.refuse_strangers(&tx, &row).await?;
+    let before = row.clone();
     let row = change.apply(row, &state).await?;
     let row = tx.remote_servers().save(row).await.map_err(taken)?;
     let subject = format!("remote_servers:{}", row.id);
-    tx.audit_events().record("remote_server.update", &subject, json!({"host": row.host, "port": row.port})).await?;
+    let view = RemoteServerView::of(row.clone());
+    let changes = Changes::between(&RemoteServerView::of(before.clone()), &view);
+    let changes = secrets(changes, Some(&before), Some(&row));
+    tx.audit_events().record_change("remote_server.update", &subject, changes, json!({})).await?;
     tx.commit().await?;
-    Ok(data(RemoteServerView::of(row)))
+    Ok(data(view))
 }
 
 struct Change {

@@ -30,6 +30,7 @@ pub mod sealed;
 pub mod server_contact;
 pub mod sessions;
 pub mod team_keys;
+pub mod team_limits;
 pub mod tickets;
 pub mod tokens;
 pub mod users;

@@ -60,7 +60,18 @@ impl ServerContact<'_> {
     /// # Errors
     /// The database failed.
     pub async fn record(&self, contact: &Contact<'_>) -> Result<(), StoreError> {
-        let sql = "UPDATE remote_servers
+        // A key that is neither the pinned one nor already pending, where one is pinned, is an event of the audit log.
+        let sql = "WITH before AS (
+                 SELECT pinned_host_key, pending_host_key FROM remote_servers WHERE id = $1 AND team_id = $4 FOR UPDATE
+             ), other AS (
+                 INSERT INTO audit_events (team_id, action, subject, details, actor_reason)
+                 SELECT $4, 'remote_server.host_key_changed', 'remote_servers:' || $1::bigint,
+                        jsonb_build_object('pinned', pinned_host_key, 'shown', $6::text), 'a connection'
+                 FROM before
+                 WHERE pinned_host_key IS NOT NULL AND $6::text IS DISTINCT FROM pinned_host_key
+                   AND $6::text IS NOT NULL AND $6::text IS DISTINCT FROM pending_host_key
+             )
+             UPDATE remote_servers
              SET connectivity = CASE $5 WHEN 'online' THEN 'online' WHEN 'offline' THEN 'offline' ELSE 'unknown' END,
                  last_connected_at = CASE WHEN $5 = 'online' THEN now() ELSE last_connected_at END,
                  pending_host_key = CASE WHEN $6::text IS NOT NULL AND $6 IS DISTINCT FROM pinned_host_key
@@ -88,8 +99,9 @@ impl ServerContact<'_> {
                 UPDATE remote_servers SET pinned_host_key = $5, pinned_at = now(), pending_host_key = NULL
                 WHERE id = $1 AND team_id = $4 AND host = $2 AND port = $3 AND deleted_at IS NULL AND pinned_host_key IS NULL
                 RETURNING team_id, id)
-             INSERT INTO audit_events (team_id, action, subject, details)
-             SELECT team_id, 'remote_server.host_key_trusted', 'remote_servers:' || id, jsonb_build_object('host_key', $5::text)
+             INSERT INTO audit_events (team_id, action, subject, details, actor_reason)
+             SELECT team_id, 'remote_server.host_key_trusted', 'remote_servers:' || id, jsonb_build_object('host_key', $5::text),
+                    'ssh.first_contact'
              FROM pinned";
         Ok(self.execute(sql, contact, &[key.into()]).await? == 1)
     }
