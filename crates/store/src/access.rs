@@ -33,11 +33,6 @@ impl Access {
         self
     }
 
-    /// Somebody who runs the installation, doing to `team_id` what [`crate::operator`] lets them do.
-    pub(crate) fn of_operator(&self, team_id: TeamId) -> Self {
-        Self { team_id, is_operator_elsewhere: team_id != self.team_id, ..self.clone() }
-    }
-
     /// The team.
     #[must_use]
     pub fn team_id(&self) -> TeamId {
