@@ -64,7 +64,8 @@ async fn acts_at_once_make_one_chain_and_an_edited_row_is_named() {
 
     let owner = database.owner_pool().await.expect("the owner");
     let id = |place: i64| format!("(SELECT audit_event_id FROM audit_chain WHERE team_id = {ann} AND seq = {place})");
-    let third: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT {}", id(3)))).fetch_one(&owner).await.expect("id");
+    let third: i64 =
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT {}", id(3)))).fetch_one(&owner).await.expect("id");
     for (sql, problem) in [
         (format!("UPDATE audit_events SET subject = 'things:0' WHERE id = {third}"), "changed"),
         (format!("UPDATE audit_events SET ip_address = NULL WHERE id = {third}"), "changed"),
@@ -72,7 +73,8 @@ async fn acts_at_once_make_one_chain_and_an_edited_row_is_named() {
         (format!("DELETE FROM audit_events WHERE id = {third}"), "missing"),
         (format!("DELETE FROM audit_chain WHERE audit_event_id = {third}"), "not_in_chain"),
     ] {
-        let before = "CREATE TABLE kept AS SELECT * FROM audit_events; CREATE TABLE kept_chain AS SELECT * FROM audit_chain";
+        let before =
+            "CREATE TABLE kept AS SELECT * FROM audit_events; CREATE TABLE kept_chain AS SELECT * FROM audit_chain";
         sqlx::raw_sql(before).execute(&owner).await.expect("kept");
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql.clone())).execute(&owner).await.expect("an edit");
         let found = faults(&store, ann).await;

@@ -9,7 +9,8 @@ use holdfast_domain::Actor;
 use holdfast_entity::audit_events as table;
 use sea_orm::sea_query::{Expr, extension::postgres::PgExpr};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter, Statement,
+    ActiveValue::Set, ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, QueryFilter,
+    Statement,
 };
 use serde_json::Value;
 
@@ -143,7 +144,8 @@ impl AuditEvents<'_> {
     /// The database failed.
     pub async fn verify(&self) -> Result<AuditVerdict, StoreError> {
         let team = self.0.team_id().0;
-        let head = "SELECT seq, encode(hash, 'hex') AS hash FROM audit_chain WHERE team_id = $1 ORDER BY seq DESC LIMIT 1";
+        let head =
+            "SELECT seq, encode(hash, 'hex') AS hash FROM audit_chain WHERE team_id = $1 ORDER BY seq DESC LIMIT 1";
         let head = self.0.conn().query_one_raw(statement(head, [team.into()])).await?;
         let head: Option<(i64, String)> =
             head.map(|row| Ok::<_, StoreError>((row.try_get("", "seq")?, row.try_get("", "hash")?))).transpose()?;

@@ -28,7 +28,10 @@ pub struct LimitReached {
 const COUNTED: &[(Limit, &str)] = &[
     (Limit::Members, "SELECT count(*) AS n FROM members WHERE team_id = $1"),
     (Limit::RemoteServers, "SELECT count(*) AS n FROM remote_servers WHERE team_id = $1 AND deleted_at IS NULL"),
-    (Limit::BackupDestinations, "SELECT count(*) AS n FROM backup_destinations WHERE team_id = $1 AND deleted_at IS NULL"),
+    (
+        Limit::BackupDestinations,
+        "SELECT count(*) AS n FROM backup_destinations WHERE team_id = $1 AND deleted_at IS NULL",
+    ),
     (Limit::BackupTasks, "SELECT count(*) AS n FROM backup_tasks WHERE team_id = $1 AND deleted_at IS NULL"),
     (Limit::NotificationStreams, "SELECT count(*) AS n FROM notification_streams WHERE team_id = $1"),
     (
