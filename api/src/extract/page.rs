@@ -103,10 +103,22 @@ impl Paging {
     /// # Errors
     /// 422 where it is no RFC 3339 time.
     pub fn since(&self) -> Result<Option<DateTime<Utc>>, Problem> {
-        let Some(text) = last(&self.query, "since").or_else(|| self.filter("since")) else { return Ok(None) };
+        self.instant("since")
+    }
+
+    /// The instant in `until`.
+    ///
+    /// # Errors
+    /// 422 where it is no RFC 3339 time.
+    pub fn until(&self) -> Result<Option<DateTime<Utc>>, Problem> {
+        self.instant("until")
+    }
+
+    fn instant(&self, name: &str) -> Result<Option<DateTime<Utc>>, Problem> {
+        let Some(text) = last(&self.query, name).or_else(|| self.filter(name)) else { return Ok(None) };
         DateTime::parse_from_rfc3339(text)
             .map(|at| Some(at.with_timezone(&Utc)))
-            .map_err(|_| Problem::field("since", "The since field must be an RFC 3339 time."))
+            .map_err(|_| Problem::field(name, format!("The {name} field must be an RFC 3339 time.")))
     }
 
     /// The answer: `view` of each row, and the links.

@@ -20,6 +20,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+mod audit_events;
 mod auth;
 mod backup_copies;
 mod backup_destinations;
@@ -36,6 +37,7 @@ mod restores;
 mod setup;
 mod ssh_key;
 mod system;
+mod teams;
 mod user;
 
 fn table() -> Table {
@@ -90,6 +92,9 @@ fn definitions(t: &mut Table) {
 #[rustfmt::skip]
 fn results(t: &mut Table) {
     let (need, operator) = (Need::Ability, Need::Operator);
+    t.row("GET /api/audit-events", need(Can::ViewAuditEvents), routes!(audit_events::list::list_audit_events));
+    t.row("GET /api/audit-events/verify", need(Can::ViewAuditEvents), routes!(audit_events::verify::verify_audit_events));
+    t.row("GET /api/teams/current/limits", Need::AnyToken, routes!(teams::limits::show_team_limits));
     t.row("GET /api/backup-runs", need(Can::ViewBackupTasks), routes!(backup_runs::list::list_backup_runs));
     t.row("GET /api/backup-runs/{id}", need(Can::ViewBackupTasks), routes!(backup_runs::show::show_backup_run));
     t.row("GET /api/backup-runs/{id}/log", need(Can::ViewBackupTasks), routes!(backup_runs::log::show_backup_run_log));

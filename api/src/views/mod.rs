@@ -1,6 +1,7 @@
 //! What a client sees of a row: exactly the readable fields, in the order of page 003. No secret has a field here,
 //! only whether it is set.
 
+pub mod audit_event;
 pub mod backup;
 pub mod backup_destination;
 pub mod backup_run;
@@ -11,6 +12,7 @@ pub mod log;
 pub mod own_backup;
 pub mod remote_server;
 pub mod restore;
+pub mod team_limits;
 pub mod time;
 pub mod user;
 

@@ -33,6 +33,11 @@ impl Access {
         self
     }
 
+    /// The same actor in another team, which is told that an operator did it.
+    pub(crate) fn elsewhere(self, team_id: TeamId) -> Self {
+        Self { team_id, is_operator_elsewhere: team_id != self.team_id, ..self }
+    }
+
     /// The team.
     #[must_use]
     pub fn team_id(&self) -> TeamId {

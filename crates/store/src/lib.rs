@@ -9,6 +9,7 @@ pub mod access;
 pub mod audit;
 pub mod error;
 pub mod lease;
+pub mod operator;
 pub mod queue;
 pub mod repositories;
 pub mod system;

@@ -1,0 +1,4 @@
+//! Who did what in the team.
+
+pub mod list;
+pub mod verify;

@@ -1,0 +1,3 @@
+//! The team that the caller acts in.
+
+pub mod limits;
