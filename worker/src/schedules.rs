@@ -2,7 +2,7 @@
 
 use crate::context::WorkerContext;
 use crate::reconcile::{
-    copy_leftovers, due_tasks, leftovers, prunes, purges, recycle_bin, stray_copies, stray_own_backups, stray_restores,
+    closings, copy_leftovers, due_tasks, leftovers, prunes, purges, recycle_bin, stray_copies, stray_own_backups, stray_restores,
     stray_runs, worker_row,
 };
 use holdfast_store::StoreError;
@@ -28,6 +28,7 @@ pub async fn run_loops(context: &WorkerContext, stop: &CancellationToken) {
         often("stray_restores").run(|| stray_restores::reconcile(context)),
         often("stray_own_backups").run(|| stray_own_backups::reconcile(context)),
         often("stray_copies").run(|| stray_copies::reconcile(context)),
+        often("closings").run(|| closings::reconcile(context)),
         often("copy_leftovers").run(|| copy_leftovers::reconcile(context)),
         often("leftovers").run(|| leftovers::reconcile(context)),
         often("prunes").run(|| prunes::reconcile(context)),

@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use holdfast_domain::ids::{
     BackupCopyId, BackupDestinationId, BackupId, BackupRunId, BackupTaskId, OwnBackupId, RemoteServerId, RestoreId,
-    UserId,
+    TeamId, UserId,
 };
 
 /// Largest id: what a JavaScript number holds exactly.
@@ -41,6 +41,7 @@ path_ids! {
     RestoreId = "Restore",
     OwnBackupId = "Backup",
     UserId = "User",
+    TeamId = "Team",
 }
 
 /// The `{id}` of the path.

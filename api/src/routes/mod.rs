@@ -20,6 +20,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
+mod account;
 mod audit_events;
 mod auth;
 mod backup_copies;
@@ -113,6 +114,15 @@ fn results(t: &mut Table) {
     t.row("GET /api/restores", need(Can::RestoreBackups), routes!(restores::list::list_restores));
     t.row("GET /api/restores/{id}", need(Can::RestoreBackups), routes!(restores::show::show_restore));
     t.row("POST /api/restores/{id}/cancel", need(Can::RestoreBackups), routes!(restores::cancel::cancel_restore));
+    t.fresh("DELETE /api/account", Need::Session, routes!(account::delete::delete_account));
+    t.row("GET /api/system/users", operator(Can::ManageUsers), routes!(system::users::list::list_users));
+    t.fresh("POST /api/system/users", operator(Can::ManageUsers), routes!(system::users::create::create_user));
+    t.row("GET /api/system/users/{id}", operator(Can::ManageUsers), routes!(system::users::show::show_other_user));
+    t.fresh("DELETE /api/system/users/{id}", operator(Can::ManageUsers), routes!(system::users::delete::delete_user));
+    t.fresh("POST /api/system/users/{id}/suspend", operator(Can::ManageUsers), routes!(system::users::suspend::suspend_user));
+    t.fresh("POST /api/system/users/{id}/unsuspend", operator(Can::ManageUsers), routes!(system::users::unsuspend::unsuspend_user));
+    t.row("GET /api/system/teams", operator(Can::ManageUsers), routes!(system::teams::list::list_teams));
+    t.fresh("PUT /api/system/teams/{id}/limits", operator(Can::ManageUsers), routes!(system::teams::set_limits::set_team_limits));
     t.row("GET /api/system/backups", operator(Can::ManageOwnBackups), routes!(system::backups::list::list_own_backups));
     t.fresh("POST /api/system/backups", operator(Can::ManageOwnBackups), routes!(system::backups::create::create_own_backup));
     t.row("GET /api/system/backups/{id}", operator(Can::ManageOwnBackups), routes!(system::backups::show::show_own_backup));

@@ -10,6 +10,7 @@ pub mod database;
 pub mod keeping;
 pub mod log;
 pub mod own_backup;
+pub mod person;
 pub mod remote_server;
 pub mod restore;
 pub mod team_limits;

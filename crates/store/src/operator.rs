@@ -2,7 +2,7 @@
 //! Every one asks the database again whether it is an operator who acts; none returns a tenant's secret.
 
 use crate::repositories::{Listed, PageRequest, contains_pattern, handle};
-use crate::{Store, StoreError, TeamTx};
+use crate::{Access, Store, StoreError, TeamTx};
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{TeamId, UserId};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, QueryResult, Statement, Value};
@@ -295,6 +295,14 @@ impl TeamTx {
     pub async fn into_team_of_operator(self, team: TeamId) -> Result<Self, StoreError> {
         let access = self.access.elsewhere(team);
         Self::enter(self.txn, access).await
+    }
+
+    /// The same transaction, from here on an operator's, on the rows of `team`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn as_operator(self, operator: &Access, team: TeamId) -> Result<Self, StoreError> {
+        Self::enter(self.txn, operator.clone().elsewhere(team)).await
     }
 
     /// Lifts a suspension whose time is over; false where it is not.

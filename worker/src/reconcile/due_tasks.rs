@@ -26,7 +26,9 @@ pub async fn reconcile(context: &WorkerContext) -> Result<(), StoreError> {
 async fn schedule(context: &WorkerContext, due: DueTask) -> Result<(), StoreError> {
     let DueTask { tx, task_id, now } = due;
     let Some(task) = tx.sealed().task(task_id).await? else { return Ok(()) };
-    if let Some(scheduled_for) = task.next_run_at {
+    // A suspended team's schedules go on without runs, so that nothing is made up for when the suspension is lifted.
+    let is_suspended = tx.sealed().team().await?.suspended_at.is_some();
+    if let Some(scheduled_for) = task.next_run_at.filter(|_| !is_suspended) {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
         let bits = u128::from(context.random.bits()) << 64 | u128::from(context.random.bits());
         let ulid = ulid::Ulid::from_parts(millis, bits).to_string();

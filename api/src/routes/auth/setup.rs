@@ -146,7 +146,7 @@ pub(in crate::routes) async fn set_up(state: &ApiState, body: Body) -> Result<Se
     Ok(SetupDone { user_id: user_id.0, team_id: team_id.0, token: wire.expose_secret().to_owned() })
 }
 
-fn key_row(key: team_keys::NewTeamKey) -> NewKeyRow {
+pub(in crate::routes) fn key_row(key: team_keys::NewTeamKey) -> NewKeyRow {
     NewKeyRow {
         purpose: key.purpose.as_str().to_owned(),
         version: key.version,

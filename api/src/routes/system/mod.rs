@@ -3,4 +3,6 @@
 pub mod backups;
 pub mod openapi;
 pub mod readyz;
+pub mod teams;
 pub mod up;
+pub mod users;

@@ -248,6 +248,18 @@ impl Retention<'_> {
         self.mark(planned, 0).await
     }
 
+    /// Tasks, deleted ones too, of which a copy is left.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn tasks_to_empty(&self) -> Result<Vec<BackupTaskId>, StoreError> {
+        let sql = "SELECT DISTINCT b.backup_task_id AS id FROM backups b JOIN backup_copies c ON c.backup_id = b.id
+                   WHERE b.team_id = $1 AND c.state IN ('committed', 'recycled') ORDER BY 1";
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [self.0.team_id().0.into()]);
+        let rows = self.0.conn().query_all_raw(statement).await?;
+        rows.iter().map(|row| Ok(BackupTaskId(row.try_get("", "id")?))).collect()
+    }
+
     async fn mark(&self, planned: Vec<Planned>, recycle_secs: i64) -> Result<Applied, StoreError> {
         let (mut recycled, mut deleted) = (Vec::new(), Vec::new());
         for Planned { decision, .. } in &planned {

@@ -18,6 +18,13 @@ impl TaskCopies {
         wanted.map(|found| going(found.copy.copy_id, backup)).collect()
     }
 
+    /// Every copy that nobody reads, held or not: for an account that ends.
+    #[must_use]
+    pub fn all_unread(&self) -> Vec<Decision> {
+        let unread = self.copies.iter().filter(|found| !found.copy.is_being_read);
+        unread.map(|found| going(found.copy.copy_id, found.copy.backup_id)).collect()
+    }
+
     /// Every copy that nobody holds or reads, in the bin or not.
     #[must_use]
     pub fn all_free(&self) -> Vec<Decision> {
