@@ -2,8 +2,8 @@
 
 use crate::context::WorkerContext;
 use crate::reconcile::{
-    closings, copy_leftovers, due_tasks, leftovers, prunes, purges, recycle_bin, stray_copies, stray_own_backups, stray_restores,
-    stray_runs, worker_row,
+    closings, copy_leftovers, due_tasks, leftovers, prunes, purges, recycle_bin, stray_copies, stray_own_backups,
+    stray_restores, stray_runs, worker_row,
 };
 use holdfast_store::StoreError;
 use std::time::Duration;

@@ -24,9 +24,8 @@ impl TeamLimitsView {
     /// The view.
     #[must_use]
     pub fn of(allowed: &TeamLimits, used: &BTreeMap<Limit, u64>) -> Self {
-        let view = |limit: &Limit| {
-            (limit.as_str(), LimitView { used: used.get(limit).copied(), allowed: allowed.of(*limit) })
-        };
+        let view =
+            |limit: &Limit| (limit.as_str(), LimitView { used: used.get(limit).copied(), allowed: allowed.of(*limit) });
         Self(Limit::ALL.iter().map(view).collect())
     }
 }

@@ -60,7 +60,10 @@ pub(in crate::routes) fn counts(holdings: &Holdings) -> Option<Value> {
     })
 }
 
-pub(in crate::routes) fn deleted(is_gone: bool, keys_left_behind: Vec<KeyLeftBehind>) -> (StatusCode, Json<AccountDeleted>) {
+pub(in crate::routes) fn deleted(
+    is_gone: bool,
+    keys_left_behind: Vec<KeyLeftBehind>,
+) -> (StatusCode, Json<AccountDeleted>) {
     let (status, message) = if is_gone {
         (StatusCode::OK, "Account successfully deleted")
     } else {

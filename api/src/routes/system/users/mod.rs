@@ -22,9 +22,10 @@ pub(in crate::routes) fn problem(refused: Refused) -> Problem {
         Refused::Absent => Problem::not_found("User"),
         Refused::Myself => Problem::conflict("own_account", "This is your own account."),
         Refused::Suspended => Problem::conflict("already_suspended", "The user is suspended already."),
-        Refused::LastOperator => {
-            Problem::conflict("last_operator", "Nobody would be left who runs the installation. Make another operator first.")
-        }
+        Refused::LastOperator => Problem::conflict(
+            "last_operator",
+            "Nobody would be left who runs the installation. Make another operator first.",
+        ),
         Refused::Forbidden => {
             Problem::new(StatusCode::FORBIDDEN, "operators_only", "This is for those who run the installation.")
         }
