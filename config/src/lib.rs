@@ -35,6 +35,8 @@ pub use sections::egress::EgressConfig;
 pub use sections::http::HttpConfig;
 pub use sections::limits::LimitsConfig;
 pub use sections::log::{LogConfig, LogFormat};
+pub use sections::mail::{MailConfig, MailTls};
+pub use sections::notify::NotifyConfig;
 pub use sections::ssh::{FirstContact, SshConfig};
 pub use sections::vault::VaultConfig;
 pub use sections::worker::WorkerConfig;
@@ -67,6 +69,10 @@ pub struct Config {
     pub vault: VaultConfig,
     /// The product's own log.
     pub log: LogConfig,
+    /// The SMTP server.
+    pub mail: MailConfig,
+    /// Notification services and streams.
+    pub notify: NotifyConfig,
 }
 
 impl Config {
@@ -97,6 +103,8 @@ impl Config {
         let limits = LimitsConfig::read(reader);
         let vault = VaultConfig::read(reader);
         let log = LogConfig::read(reader);
+        let mail = MailConfig::read(reader);
+        let notify = NotifyConfig::read(reader);
         Some(Self {
             http: http?,
             accounts: accounts?,
@@ -109,6 +117,8 @@ impl Config {
             limits: limits?,
             vault: vault?,
             log: log?,
+            mail: mail?,
+            notify: notify?,
         })
     }
 }

@@ -8,6 +8,8 @@ pub(crate) mod egress;
 pub(crate) mod http;
 pub(crate) mod limits;
 pub(crate) mod log;
+pub(crate) mod mail;
+pub(crate) mod notify;
 pub(crate) mod ssh;
 pub(crate) mod vault;
 pub(crate) mod worker;

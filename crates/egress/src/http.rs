@@ -48,13 +48,21 @@ impl GuardedHttp {
     /// # Errors
     /// TLS cannot be set up.
     pub fn new(guard: EgressGuard) -> Result<Self, HttpError> {
+        Self::with_connect_limit(guard, CONNECT_LIMIT)
+    }
+
+    /// The same, with less (or more) patience for a connection, its look-up and TLS included.
+    ///
+    /// # Errors
+    /// As [`GuardedHttp::new`].
+    pub fn with_connect_limit(guard: EgressGuard, connect_limit: Duration) -> Result<Self, HttpError> {
         let builder = || {
             Client::builder()
                 .no_proxy()
                 .redirect(reqwest::redirect::Policy::none())
                 .referer(false)
                 .retry(reqwest::retry::never())
-                .connect_timeout(CONNECT_LIMIT)
+                .connect_timeout(connect_limit)
                 .pool_idle_timeout(IDLE_LIMIT)
                 .dns_resolver(GuardedNames(guard.clone()))
         };
