@@ -15,6 +15,7 @@ pub mod routes;
 mod sealing;
 mod serve;
 pub mod state;
+pub mod stream_rules;
 pub mod throttle;
 pub mod validation;
 pub mod views;

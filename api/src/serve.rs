@@ -5,6 +5,7 @@ use crate::account_settings::AccountSettings;
 use crate::links::Origin;
 use crate::relay::Relay;
 use crate::state::ApiParts;
+use crate::stream_rules::StreamRules;
 use axum::Router;
 use holdfast_config::Config;
 use holdfast_store::Store;
@@ -55,6 +56,10 @@ pub async fn serve(
         login_rate_limit_per_min: config.http.login_rate_limit_per_min,
         accounts: AccountSettings::of(&config.accounts),
         team_limits: holdfast_domain::TeamLimits::from_pairs(config.limits.pairs()),
+        stream_rules: StreamRules {
+            allow_any_webhook_host: config.notify.allow_any_webhook_host,
+            allow_http: config.notify.allow_http,
+        },
         max_body_bytes: usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX),
         request_timeout: config.http.request_timeout,
         clock: Arc::new(chrono::Utc::now),

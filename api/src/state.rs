@@ -5,6 +5,7 @@ use crate::account_settings::AccountSettings;
 use crate::links::Origin;
 use crate::problem::Problem;
 use crate::relay::Relay;
+use crate::stream_rules::StreamRules;
 use crate::throttle::Throttle;
 use chrono::{DateTime, Utc};
 use holdfast_domain::TeamLimits;
@@ -44,6 +45,8 @@ pub struct ApiParts {
     pub accounts: AccountSettings,
     /// `limits`: what a team may have by default.
     pub team_limits: TeamLimits,
+    /// `notify.allow_…`: what notification streams may be.
+    pub stream_rules: StreamRules,
     /// `http.max_body_bytes`.
     pub max_body_bytes: usize,
     /// `http.request_timeout_secs`: until an answer begins.
@@ -71,6 +74,7 @@ struct Inner {
     setups: Throttle<()>,
     refusals: Throttle<UserId>,
     team_limits: TeamLimits,
+    stream_rules: StreamRules,
     hashing: Semaphore,
     max_body_bytes: usize,
     request_timeout: Duration,
@@ -94,6 +98,7 @@ impl ApiState {
             refusals: Throttle::new(REFUSALS_PER_MIN),
             team_limits: parts.team_limits,
             hashing: Semaphore::new(HASHES_AT_ONCE),
+            stream_rules: parts.stream_rules,
             max_body_bytes: parts.max_body_bytes,
             request_timeout: parts.request_timeout,
             openapi,
@@ -164,6 +169,12 @@ impl ApiState {
     #[must_use]
     pub fn team_limits(&self) -> &TeamLimits {
         &self.0.team_limits
+    }
+
+    /// What notification streams may be.
+    #[must_use]
+    pub fn stream_rules(&self) -> StreamRules {
+        self.0.stream_rules
     }
 
     /// Largest body that is read.

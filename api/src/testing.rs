@@ -85,6 +85,7 @@ impl App {
             login_rate_limit_per_min: 10,
             accounts: accounts(),
             team_limits: holdfast_domain::TeamLimits::default(),
+            stream_rules: crate::stream_rules::StreamRules::default(),
             max_body_bytes: 1 << 20,
             request_timeout: std::time::Duration::from_secs(60),
             clock: Arc::new(move || DateTime::<Utc>::from_timestamp(hands.load(Ordering::Relaxed), 0).unwrap()),

@@ -3,11 +3,13 @@
 
 use crate::faults::FaultPoints;
 use crate::lease::Leases;
+use crate::notifying::notifier;
 use crate::own_database::OwnDatabase;
 use chrono::{DateTime, Utc};
 use holdfast_config::Config;
 use holdfast_destinations::{LocalRoot, Outside};
 use holdfast_egress::{EgressGuard, GuardedHttp};
+use holdfast_notify::Notifier;
 use holdfast_store::Store;
 use holdfast_vault::Opener;
 use std::sync::Arc;
@@ -79,6 +81,8 @@ pub struct WorkerContext {
     pub egress: EgressGuard,
     /// What destinations that are reached over HTTP are given.
     pub outside: Outside,
+    /// The way to tell people.
+    pub notifier: Notifier,
     /// The operator's settings.
     pub config: Config,
     /// Where destinations of type `local` are, if this worker holds such a store.
@@ -104,7 +108,7 @@ impl WorkerContext {
     /// Starts the lease keeper's thread and puts everything together.
     ///
     /// # Errors
-    /// The thread could not be started, or the system's certificates not be read.
+    /// The thread could not be started, the system's certificates not be read, or a file that the settings name.
     pub fn new(parts: WorkerParts) -> std::io::Result<Self> {
         let leases = Leases::start(parts.store.lease_door(), &parts.config.worker)?;
         let (clock, random) = (parts.clock.clone(), parts.random.clone());
@@ -113,7 +117,10 @@ impl WorkerContext {
             now: Arc::new(move || clock.now()),
             random: Arc::new(move || random.bits()),
         };
+        let clock = parts.clock.clone();
+        let notifier = notifier(&parts.config, parts.egress.clone(), Arc::new(move || clock.now()))?;
         Ok(Self {
+            notifier,
             store: parts.store,
             opener: parts.opener,
             egress: parts.egress,

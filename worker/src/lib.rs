@@ -12,6 +12,7 @@ pub mod database_login;
 pub mod faults;
 pub mod jobs;
 pub mod lease;
+pub mod notifying;
 pub mod own_database;
 pub mod places;
 pub mod reconcile;
@@ -20,6 +21,7 @@ pub mod schedules;
 pub mod secrets;
 pub mod server;
 pub mod start;
+pub mod stream_target;
 
 pub use context::WorkerContext;
 pub use start::{run, run_worker};

@@ -120,6 +120,7 @@ macro_rules! needs {
 needs! {
     ViewBackupDestinations, CreateBackupDestinations, UpdateBackupDestinations, DeleteBackupDestinations,
     ViewRemoteServers, CreateRemoteServers, UpdateRemoteServers, DeleteRemoteServers,
+    ViewNotificationStreams, CreateNotificationStreams, UpdateNotificationStreams, DeleteNotificationStreams,
     ViewBackupTasks, CreateBackupTasks, UpdateBackupTasks, DeleteBackupTasks, RunBackupTasks,
     ViewBackups, UpdateBackups, DeleteBackups, DownloadBackups, RestoreBackups, ViewAuditEvents,
 }

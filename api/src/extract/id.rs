@@ -5,8 +5,8 @@ use crate::state::ApiState;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use holdfast_domain::ids::{
-    BackupCopyId, BackupDestinationId, BackupId, BackupRunId, BackupTaskId, OwnBackupId, RemoteServerId, RestoreId,
-    TeamId, UserId,
+    BackupCopyId, BackupDestinationId, BackupId, BackupRunId, BackupTaskId, NotificationStreamId, OwnBackupId,
+    RemoteServerId, RestoreId, TeamId, UserId,
 };
 
 /// Largest id: what a JavaScript number holds exactly.
@@ -40,6 +40,7 @@ path_ids! {
     BackupCopyId = "Backup copy",
     RestoreId = "Restore",
     OwnBackupId = "Backup",
+    NotificationStreamId = "Notification stream",
     UserId = "User",
     TeamId = "Team",
 }

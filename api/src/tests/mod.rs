@@ -5,6 +5,7 @@ mod bad_input;
 mod contract;
 mod database_restores;
 mod keeping;
+mod notification_streams;
 mod operator;
 mod own_backups;
 mod page_003;

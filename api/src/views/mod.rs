@@ -9,6 +9,7 @@ pub mod backup_task;
 pub mod database;
 pub mod keeping;
 pub mod log;
+pub mod notification_stream;
 pub mod own_backup;
 pub mod person;
 pub mod remote_server;
@@ -52,7 +53,7 @@ pub struct CheckView {
 #[derive(Serialize, Deserialize, ToSchema)]
 pub struct CheckStepView {
     /// Of a server `resolve`, `connect`, `host_key`, `log_in`, `tools`; of a destination `open`, `write`, `read_back`,
-    /// `delete`; `prepare` where a secret does not open.
+    /// `delete`; of a notification stream `open`, `send`; `prepare` where a secret does not open.
     pub name: String,
     /// Whether it went well.
     pub ok: bool,

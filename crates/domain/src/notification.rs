@@ -107,6 +107,17 @@ impl EventKind {
     }
 }
 
+/// What is no secret of a notification stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamConfig {
+    /// Of ntfy (none = the installation's) and Gotify.
+    #[serde(default)]
+    pub server_url: Option<String>,
+    /// Of alarms: ntfy 1 to 5, Gotify 0 to 10.
+    #[serde(default)]
+    pub priority: Option<u8>,
+}
+
 /// One thing told to people, before a channel gives it its form. All text is the team's own and must be escaped for the
 /// medium; what is absent is left out of the text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

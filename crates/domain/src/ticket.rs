@@ -1,6 +1,6 @@
 //! What a ticket lets the api ask of a worker's data plane. A ticket is single use and lives for a minute.
 
-use crate::ids::{BackupDestinationId, BackupId, OwnBackupId, RemoteServerId};
+use crate::ids::{BackupDestinationId, BackupId, NotificationStreamId, OwnBackupId, RemoteServerId};
 use crate::source::EngineChoice;
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,11 @@ pub enum TicketAction {
     BackupDestinationUsage {
         /// Which.
         id: BackupDestinationId,
+    },
+    /// Send a test message.
+    TestNotificationStream {
+        /// Over which stream.
+        id: NotificationStreamId,
     },
     /// Databases that a log-in on a server can see.
     ListDatabases {

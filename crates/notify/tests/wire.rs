@@ -137,13 +137,16 @@ async fn a_blocked_address_sees_no_connection() {
     assert_eq!(receiver.count(), 0);
 }
 
+/// An answer, and what it must come to.
+type Case = (fn() -> Response, DeliveryCode, Retry);
+
 #[tokio::test]
 async fn answers_are_sorted_and_none_of_their_words_come_back() {
     let redirect = || (StatusCode::TEMPORARY_REDIRECT, [("location", "/LEAK")], "LEAK").into_response();
     let limited = || (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "30")], "LEAK").into_response();
     let told = Retry::Retry { after: Some(Duration::from_secs(30)) };
     let again = Retry::Retry { after: None };
-    let cases: [(fn() -> Response, DeliveryCode, Retry); 4] = [
+    let cases: [Case; 4] = [
         (redirect, DeliveryCode::RedirectRefused, Retry::Final),
         (limited, DeliveryCode::RateLimited, told),
         (|| (StatusCode::INTERNAL_SERVER_ERROR, "LEAK").into_response(), DeliveryCode::ReceiverFailing, again),

@@ -14,6 +14,7 @@ mod range;
 mod refusal;
 mod serve;
 mod stored_body;
+mod test_notification_stream;
 
 pub use serve::serve;
 
@@ -49,6 +50,9 @@ async fn act(State(context): State<Arc<WorkerContext>>, headers: HeaderMap) -> R
         }
         TicketAction::BackupDestinationUsage { id } => {
             backup_destination_usage::backup_destination_usage(&context, &access, id).await
+        }
+        TicketAction::TestNotificationStream { id } => {
+            test_notification_stream::test_notification_stream(&context, &access, id).await
         }
         TicketAction::ListDatabases { id, engine, host, port, username } => {
             let named = Named { host, port, username };

@@ -18,6 +18,7 @@ pub mod copy_execution;
 pub mod copy_leftovers;
 pub mod copy_requests;
 mod definitions;
+pub mod notification_streams;
 pub mod own_backups;
 pub mod prunes;
 pub mod recycle_bin;

@@ -69,7 +69,9 @@ impl Tickets<'_> {
     /// The database failed.
     pub async fn workers_for(&self, action: &TicketAction) -> Result<Vec<rows::workers::Model>, StoreError> {
         let (destination, backup) = match action {
-            TicketAction::CheckRemoteServer { .. } | TicketAction::ListDatabases { .. } => (None, None),
+            TicketAction::CheckRemoteServer { .. }
+            | TicketAction::TestNotificationStream { .. }
+            | TicketAction::ListDatabases { .. } => (None, None),
             TicketAction::CheckBackupDestination { id: destination }
             | TicketAction::BackupDestinationUsage { id: destination }
             | TicketAction::DownloadOwnBackup { destination, .. }

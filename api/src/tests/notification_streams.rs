@@ -1,0 +1,110 @@
+//! Notification streams as a client meets them.
+
+use crate::testing::App;
+use holdfast_domain::Abilities;
+use serde_json::{Value, json};
+
+const PATH: &str = "/api/notification-streams";
+const HOOK: &str = "https://discord.com/api/webhooks/1/CANARYhook";
+
+fn discord() -> Value {
+    json!({"label": "Ops", "type": "discord_webhook", "value": HOOK,
+        "notifications": {"on_success": false, "on_failure": true}})
+}
+
+#[tokio::test]
+async fn a_stream_is_made_shown_changed_and_removed_and_its_value_never_comes_back() {
+    let app = App::start().await;
+    let ann = app.person("a@example.org", Abilities::All).await;
+    let made = app.expect(&ann, ("POST", PATH), discord(), 201).await["data"].clone();
+    assert_eq!((&made["type_human"], &made["is_value_set"]), (&json!("Discord Webhook"), &json!(true)));
+    assert_eq!(made["notifications"], json!({"on_success": false, "on_failure": true}));
+    let one = format!("{PATH}/{}", made["id"]);
+    let changed = app.expect(&ann, ("PUT", &one), json!({"label": "Other"}), 200).await;
+    assert_eq!(
+        (&changed["data"]["label"], &changed["data"]["notifications"]),
+        (&json!("Other"), &made["notifications"])
+    );
+    let changed = app.expect(&ann, ("PUT", &one), json!({"events": ["missed", "success"]}), 200).await;
+    assert_eq!(changed["data"]["events"], json!(["success", "missed"]));
+    assert_eq!(changed["data"]["notifications"], json!({"on_success": true, "on_failure": false}));
+    let listed = app.expect(&ann, ("GET", &format!("{PATH}?search=oth")), Value::Null, 200).await;
+    assert_eq!(listed["meta"]["total"], 1);
+    let audit = app.expect(&ann, ("GET", "/api/audit-events"), Value::Null, 200).await;
+    assert!(![made, changed, listed, audit].iter().any(|body| body.to_string().contains("CANARY")));
+    let bob = app.person("b@example.org", Abilities::All).await;
+    for (method, body) in [("GET", Value::Null), ("PUT", json!({"label": "x"})), ("DELETE", Value::Null)] {
+        app.expect(&bob, (method, &one), body, 404).await;
+    }
+    let gone = app.expect(&ann, ("DELETE", &one), Value::Null, 200).await;
+    assert_eq!(gone["message"], "Notification stream successfully deleted");
+    app.expect(&ann, ("GET", &one), Value::Null, 404).await;
+}
+
+#[tokio::test]
+async fn every_missing_field_is_told_at_once_and_odd_values_are_refused() {
+    let app = App::start().await;
+    let ann = app.person("a@example.org", Abilities::All).await;
+    let errors = app.expect(&ann, ("POST", PATH), json!({}), 422).await["errors"].clone();
+    let fields: Vec<_> = errors.as_object().expect("errors").keys().cloned().collect();
+    assert_eq!(fields.len(), 4, "{errors}");
+    for name in ["label", "type", "value", "notifications"] {
+        assert_eq!(errors[name], json!([format!("The {name} field is required.")]));
+    }
+    for (change, field) in [
+        (json!({"type": "discord"}), "type"),
+        (json!({"value": "https://evil.example/api/webhooks/"}), "value"),
+        (json!({"value": "x".repeat(256)}), "value"),
+        (json!({"notifications": {"on_success": "maybe", "on_failure": true}}), "notifications.on_success"),
+        (json!({"events": ["exploded"]}), "events.0"),
+        (json!({"type": "gotify", "value": "tok"}), "config.server_url"),
+        (json!({"type": "ntfy", "value": "t", "config": {"priority": 9}}), "config.priority"),
+    ] {
+        let mut body = discord();
+        body.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
+        let errors = app.expect(&ann, ("POST", PATH), body, 422).await["errors"].clone();
+        assert!(errors.get(field).is_some(), "{field}: {errors}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_does_not_follow_a_stream_to_another_receiver() {
+    let app = App::start().await;
+    let ann = app.person("a@example.org", Abilities::All).await;
+    let gotify = json!({"label": "g", "type": "gotify", "value": "CANARYtoken", "events": [],
+        "config": {"server_url": "https://push.example"}});
+    let made = app.expect(&ann, ("POST", PATH), gotify, 201).await;
+    let one = format!("{PATH}/{}", made["data"]["id"]);
+    let other = json!({"config": {"server_url": "https://evil.example"}});
+    let errors = app.expect(&ann, ("PUT", &one), other, 422).await["errors"].clone();
+    assert!(errors.get("value").is_some(), "{errors}");
+    app.expect(&ann, ("PUT", &one), json!({"type": "ntfy"}), 422).await;
+    let both = json!({"value": "new", "config": {"server_url": "https://other.example"}});
+    app.expect(&ann, ("PUT", &one), both, 200).await;
+}
+
+#[tokio::test]
+async fn a_webhooks_secret_is_made_shown_once_and_entered_again_for_another_address() {
+    let app = App::start().await;
+    let ann = app.person("a@example.org", Abilities::All).await;
+    let hook = json!({"label": "w", "type": "webhook", "value": "https://h.example/x", "events": ["failure"]});
+    let made = app.expect(&ann, ("POST", PATH), hook, 201).await["data"].clone();
+    let secret = made["secret"].as_str().expect("a secret").to_owned();
+    assert!(secret.starts_with("whsec_") && made["is_additional_value_set"] == true);
+    let one = format!("{PATH}/{}", made["id"]);
+    assert!(app.expect(&ann, ("GET", &one), Value::Null, 200).await["data"].get("secret").is_none());
+    let errors =
+        app.expect(&ann, ("PUT", &one), json!({"value": "https://evil.example/"}), 422).await["errors"].clone();
+    assert!(errors.get("additional_value").is_some(), "{errors}");
+    let two = json!({"value": "https://h.example/y", "additional_value": format!("{secret} {secret}")});
+    app.expect(&ann, ("PUT", &one), two, 200).await;
+}
+
+#[tokio::test]
+async fn without_a_worker_a_test_says_so() {
+    let app = App::start().await;
+    let ann = app.person("a@example.org", Abilities::All).await;
+    let made = app.expect(&ann, ("POST", PATH), discord(), 201).await;
+    let test = format!("{PATH}/{}/test", made["data"]["id"]);
+    assert_eq!(app.expect(&ann, ("POST", &test), Value::Null, 503).await["code"], "no_worker");
+}

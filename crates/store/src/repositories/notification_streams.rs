@@ -1,0 +1,116 @@
+//! `notification_streams`: the channels over which people are told. Secrets come in sealed and leave sealed.
+
+use super::{Listed, PageRequest, handle};
+use crate::StoreError;
+use chrono::{DateTime, Utc};
+use holdfast_domain::ids::{NotificationStreamId, UserId};
+use holdfast_entity::notification_streams as table;
+use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::extension::postgres::PgExpr;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Select,
+};
+use uuid::Uuid;
+
+handle! {
+    /// The team's notification streams.
+    NotificationStreams, notification_streams
+}
+
+/// A stream to be made.
+#[derive(Clone)]
+pub struct NewNotificationStream {
+    /// Who makes it.
+    pub user_id: UserId,
+    /// Its name on the page.
+    pub label: String,
+    /// `domain::notification::StreamKind`.
+    pub kind: String,
+    /// `domain::notification::EventKind`, what is told over it.
+    pub events: Vec<String>,
+    /// Told of every task of the team.
+    pub is_team_wide: bool,
+    /// `domain::notification::StreamConfig`.
+    pub config: serde_json::Value,
+    /// What the sealed columns are bound to.
+    pub seal_id: Uuid,
+    /// Sealed address, URL or token.
+    pub sealed_value: Vec<u8>,
+    /// Sealed second secret.
+    pub sealed_second_value: Option<Vec<u8>>,
+}
+
+impl NotificationStreams<'_> {
+    fn select(&self) -> Select<table::Entity> {
+        table::Entity::find().filter(table::Column::TeamId.eq(self.0.team_id().0))
+    }
+
+    /// A page of them; `search` matches the label.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, page: PageRequest, search: Option<&str>) -> Result<Listed<table::Model>, StoreError> {
+        let mut select = self.select();
+        if let Some(text) = search {
+            select = select.filter(Expr::col(table::Column::Label).ilike(super::contains_pattern(text)));
+        }
+        super::list(select, table::Column::Id, page, self.0.conn()).await
+    }
+
+    /// One.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find(&self, id: NotificationStreamId) -> Result<Option<table::Model>, StoreError> {
+        Ok(self.select().filter(table::Column::Id.eq(id.0)).one(self.0.conn()).await?)
+    }
+
+    /// One, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find_for_update(&self, id: NotificationStreamId) -> Result<Option<table::Model>, StoreError> {
+        Ok(self.select().filter(table::Column::Id.eq(id.0)).lock_exclusive().one(self.0.conn()).await?)
+    }
+
+    /// Makes one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn create(&self, new: NewNotificationStream, now: DateTime<Utc>) -> Result<table::Model, StoreError> {
+        let row = table::ActiveModel {
+            team_id: Set(self.0.team_id().0),
+            user_id: Set(new.user_id.0),
+            label: Set(new.label),
+            r#type: Set(new.kind),
+            events: Set(new.events),
+            is_team_wide: Set(new.is_team_wide),
+            config: Set(new.config),
+            seal_id: Set(new.seal_id),
+            sealed_value: Set(new.sealed_value),
+            sealed_second_value: Set(new.sealed_second_value),
+            created_at: Set(now),
+            updated_at: Set(now),
+            ..Default::default()
+        };
+        Ok(row.insert(self.0.conn()).await?)
+    }
+
+    /// Writes every column of a row that [`Self::find_for_update`] gave.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn save(&self, row: table::Model) -> Result<table::Model, StoreError> {
+        Ok(row.into_active_model().reset_all().update(self.0.conn()).await?)
+    }
+
+    /// Removes one, and detaches it from every task.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn delete(&self, id: NotificationStreamId) -> Result<(), StoreError> {
+        let own = table::Entity::delete_many().filter(table::Column::TeamId.eq(self.0.team_id().0));
+        own.filter(table::Column::Id.eq(id.0)).exec(self.0.conn()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,50 @@
+//! A notification stream's row as the target that a delivery goes to: its secrets are opened here, for one delivery.
+//! No error text may say more than which stream cannot be used.
+
+use crate::context::WorkerContext;
+use holdfast_domain::ids::TeamId;
+use holdfast_domain::notification::{StreamConfig, StreamKind};
+use holdfast_notify::{DeliveryCode, DeliveryError, Target};
+use holdfast_store::rows;
+use holdfast_vault::{SealContext, SealedColumn};
+use secrecy::{ExposeSecret, SecretString};
+
+/// Opens `row`.
+///
+/// # Errors
+/// [`DeliveryCode::InvalidTarget`]: a secret is missing or does not open.
+pub fn open_stream(context: &WorkerContext, row: &rows::notification_streams::Model) -> Result<Target, DeliveryError> {
+    let unusable = DeliveryError::last(DeliveryCode::InvalidTarget);
+    let open = |column, sealed: &[u8]| {
+        let place = SealContext::new(TeamId(row.team_id), column, row.seal_id);
+        context.opener.open_text(&place, sealed).map_err(|error| {
+            tracing::error!(%error, stream = row.id, "a notification stream's secret does not open");
+            unusable
+        })
+    };
+    let value = open(SealedColumn::StreamValue, &row.sealed_value)?;
+    let second = row.sealed_second_value.as_deref();
+    let second = second.map(|sealed| open(SealedColumn::StreamSecondValue, sealed)).transpose()?;
+    let config: StreamConfig = serde_json::from_value(row.config.clone()).map_err(|_| unusable)?;
+    Ok(match StreamKind::parse(&row.r#type).ok_or(unusable)? {
+        StreamKind::Email => Target::Email { to: value.expose_secret().to_owned() },
+        StreamKind::Discord => Target::Discord { url: value },
+        StreamKind::Slack => Target::Slack { url: value },
+        StreamKind::Teams => Target::Teams { url: value },
+        StreamKind::Pushover => Target::Pushover { token: value, user: second.ok_or(unusable)? },
+        StreamKind::Telegram => Target::Telegram { bot_token: second, chat_id: value },
+        StreamKind::Ntfy => {
+            Target::Ntfy { server: config.server_url, topic: value, token: second, priority: config.priority }
+        }
+        StreamKind::Gotify => {
+            Target::Gotify { server: config.server_url.ok_or(unusable)?, token: value, priority: config.priority }
+        }
+        StreamKind::Webhook => {
+            let secrets = second.ok_or(unusable)?;
+            Target::Webhook {
+                url: value,
+                secrets: secrets.expose_secret().split(' ').map(SecretString::from).collect(),
+            }
+        }
+    })
+}
