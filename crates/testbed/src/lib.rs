@@ -15,6 +15,7 @@ pub mod processes;
 pub mod product;
 pub mod sample;
 pub mod site;
+pub mod smtp;
 pub mod sshd;
 pub mod steps;
 pub mod terminal;
