@@ -4,10 +4,11 @@
 
 mod world;
 
-use holdfast_domain::ids::{BackupDestinationId, BackupId, RemoteServerId};
+use holdfast_domain::ids::{BackupDestinationId, BackupId, NotificationStreamId, RemoteServerId};
 use holdfast_domain::source::EncryptionMode;
 use holdfast_domain::ticket::{DATA_PLANE_PATH, DownloadForm, SHA256_HEADER, TICKET_HEADER, TicketAction};
 use holdfast_vault::ticket::TicketSecret;
+use holdfast_vault::{SealContext, SealedColumn, Sealer};
 use holdfast_worker::data_plane;
 use reqwest::header::{CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
 use reqwest::{RequestBuilder, Response, StatusCode};
@@ -341,4 +342,36 @@ async fn a_client_that_goes_away_ends_its_download() {
         .await
         .expect("a download outlived its client")
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_streams_test_reaches_its_receiver_with_the_secrets_opened() {
+    let plane = Plane::new().await;
+    let (say, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let receiver = axum::Router::new().fallback(async move |headers: axum::http::HeaderMap, body: String| {
+        say.send((headers["x-gotify-key"].clone(), body)).unwrap();
+    });
+    let serving = tokio::spawn(async move { axum::serve(listener, receiver).await.unwrap() });
+    let place = SealContext::new(plane.world.team.id, SealedColumn::StreamValue, uuid::Uuid::new_v4());
+    let sealer = Sealer::from_public_key(plane.world.context.opener.public_key()).unwrap();
+    let id: i64 = sqlx::query_scalar(
+        "INSERT INTO notification_streams (team_id, user_id, label, type, config, seal_id, sealed_value)
+         VALUES ($1, $2, 'phone', 'gotify', $3, $4, $5) RETURNING id",
+    )
+    .bind(plane.world.team.id.0)
+    .bind(plane.world.team.user_id)
+    .bind(serde_json::json!({ "server_url": url }))
+    .bind(place.seal_id)
+    .bind(sealer.seal(&place, b"CANARYtoken", &mut rand::rng()))
+    .fetch_one(&plane.world.owner)
+    .await
+    .unwrap();
+    let action = TicketAction::TestNotificationStream { id: NotificationStreamId(id) };
+    let text = plane.act(action).await.text().await.unwrap();
+    assert!(text.starts_with("{\"ok\":true") && !text.contains("CANARY"), "{text}");
+    let (token, body) = said.recv().await.unwrap();
+    assert!(token == "CANARYtoken" && body.contains("The notification stream phone works."), "{body}");
+    serving.abort();
 }
