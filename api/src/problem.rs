@@ -178,6 +178,12 @@ impl Problem {
         Self::validation(FieldErrors::one(field, sentence))
     }
 
+    /// The same refusal of a value, told of the field that a route calls it by; anything else as it is.
+    #[must_use]
+    pub fn about_field(self, field: &str, sentence: &str) -> Self {
+        if self.0.status == StatusCode::UNPROCESSABLE_ENTITY { Self::field(field, sentence) } else { self }
+    }
+
     /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {

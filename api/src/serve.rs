@@ -1,14 +1,16 @@
 //! Serving connections. `axum::serve` sets no timers, so one slow header line per ten seconds kept a connection for
 //! ever: here the headers have ten seconds, an idle connection too, and an address has a bounded number of connections.
 
-use crate::account_settings::AccountSettings;
+use crate::accounts::AccountSettings;
+use crate::extract::client_address::{self, Peer};
 use crate::links::Origin;
 use crate::relay::Relay;
 use crate::state::ApiParts;
 use crate::stream_rules::StreamRules;
-use axum::Router;
+use axum::{Extension, Router};
 use holdfast_config::Config;
 use holdfast_store::Store;
+use holdfast_vault::{KekError, LoginKey};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -22,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tower::Layer;
 
 /// Connections at once, all clients together.
 const CONNECTIONS_MAX: usize = 4_096;
@@ -43,7 +46,9 @@ pub async fn serve(
     soft: CancellationToken,
     hard: CancellationToken,
 ) -> anyhow::Result<()> {
+    let login_key = login_key(&config)?;
     let parts = ApiParts {
+        login_key,
         store,
         relay: Relay::new()?,
         origin: Origin {
@@ -54,12 +59,13 @@ pub async fn serve(
         session_rate_limit_per_min: config.http.session_rate_limit_per_min,
         run_rate_limit_per_min: config.http.run_rate_limit_per_min,
         login_rate_limit_per_min: config.http.login_rate_limit_per_min,
-        accounts: AccountSettings::of(&config.accounts),
+        accounts: AccountSettings::of(&config),
         team_limits: holdfast_domain::TeamLimits::from_pairs(config.limits.pairs()),
         stream_rules: StreamRules {
             allow_any_webhook_host: config.notify.allow_any_webhook_host,
             allow_http: config.notify.allow_http,
         },
+        trusted_proxies: config.http.trusted_proxies.clone(),
         max_body_bytes: usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX),
         request_timeout: config.http.request_timeout,
         clock: Arc::new(chrono::Utc::now),
@@ -68,6 +74,23 @@ pub async fn serve(
     let limits = Limits { header_timeout: config.http.header_timeout, proxies: config.http.trusted_proxies.clone() };
     accept(listener, crate::router(parts), limits, soft, hard).await;
     Ok(())
+}
+
+/// The log-in key, if there is one. Without it nobody can use a second factor, and everything else works.
+fn login_key(config: &Config) -> anyhow::Result<Option<LoginKey>> {
+    let Some(path) = &config.accounts.login_key_file else { return Ok(None) };
+    match LoginKey::load(path) {
+        Ok(key) => Ok(Some(key)),
+        Err(KekError::Missing(_)) => {
+            tracing::warn!(
+                "there is no log-in key at {}: two-factor log-in is not possible. `holdfast admin login-key` makes the \
+                 file where the key file is",
+                path.display()
+            );
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What a client may take.
@@ -103,9 +126,10 @@ async fn accept(
                 continue;
             }
         };
-        let is_proxy = limits.proxies.iter().any(|range| range.contains(&peer.ip()));
+        let address = peer.ip().to_canonical();
+        let is_proxy = client_address::is_trusted(address, &limits.proxies);
         let most = if is_proxy { u32::MAX } else { CONNECTIONS_PER_ADDRESS };
-        let Some(slot) = slots.take(peer.ip(), most) else { continue };
+        let Some(slot) = slots.take(address, most) else { continue };
         connections.spawn(connection(stream, router.clone(), limits.header_timeout, &graceful, slot));
     }
     drop(listener);
@@ -129,10 +153,11 @@ fn connection(
     graceful: &GracefulShutdown,
     slot: Slot,
 ) -> impl Future<Output = ()> + Send + 'static {
+    let service = Extension(Peer(slot.address)).layer(router);
     let serving = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let serving = graceful.watch(serving);
     async move {
         let _slot = slot;
@@ -190,6 +215,7 @@ impl Drop for Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::extract::ClientAddress;
     use std::time::Instant;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -203,7 +229,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let soft = CancellationToken::new();
-        let router = Router::new().route("/", axum::routing::get(|| async { "ok" }));
+        let told = |ClientAddress(address): ClientAddress| async move { address.to_string() };
+        let router = Router::new()
+            .route("/", axum::routing::get(|| async { "ok" }))
+            .route("/address", axum::routing::get(told))
+            .layer(axum::middleware::from_fn(|request, next| client_address::insert(Arc::default(), request, next)));
         let limits = Limits { header_timeout, proxies: Vec::new() };
         let task = tokio::spawn(accept(listener, router, limits, soft.clone(), CancellationToken::new()));
         Served { address, soft, task }
@@ -229,6 +259,17 @@ mod tests {
         let mut rest = Vec::new();
         tokio::time::timeout(Duration::from_secs(5), client.read_to_end(&mut rest)).await.expect("ended").unwrap();
         assert!(String::from_utf8_lossy(&rest).starts_with("HTTP/1.1 200"));
+    }
+
+    #[tokio::test]
+    async fn a_request_knows_the_other_end_of_its_connection_and_believes_no_header() {
+        let served = served(Duration::from_secs(10)).await;
+        let mut client = TcpStream::connect(served.address).await.unwrap();
+        let request = b"GET /address HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.1\r\nConnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("127.0.0.1"), "{answer}");
     }
 
     #[tokio::test]

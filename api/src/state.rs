@@ -1,7 +1,8 @@
 //! What every handler may use. Holds no key that opens a tenant's secret, and no client that could reach an address a
 //! tenant chose.
 
-use crate::account_settings::AccountSettings;
+use crate::accounts::AccountSettings;
+use crate::accounts::guessing::Guessing;
 use crate::links::Origin;
 use crate::problem::Problem;
 use crate::relay::Relay;
@@ -11,7 +12,8 @@ use chrono::{DateTime, Utc};
 use holdfast_domain::TeamLimits;
 use holdfast_domain::ids::UserId;
 use holdfast_store::Store;
-use holdfast_vault::Sealer;
+use holdfast_vault::{LoginKey, Sealer};
+use ipnet::IpNet;
 use rand::rngs::StdRng;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,10 +45,14 @@ pub struct ApiParts {
     pub login_rate_limit_per_min: u32,
     /// `accounts`.
     pub accounts: AccountSettings,
+    /// Opens two-factor secrets; without it there is no second factor.
+    pub login_key: Option<LoginKey>,
     /// `limits`: what a team may have by default.
     pub team_limits: TeamLimits,
     /// `notify.allow_…`: what notification streams may be.
     pub stream_rules: StreamRules,
+    /// `http.trusted_proxies`: whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// `http.max_body_bytes`.
     pub max_body_bytes: usize,
     /// `http.request_timeout_secs`: until an answer begins.
@@ -71,7 +77,8 @@ struct Inner {
     session_requests: Throttle<UserId>,
     accounts: AccountSettings,
     runs: Throttle<UserId>,
-    setups: Throttle<()>,
+    guessing: Guessing,
+    login_key: Option<LoginKey>,
     refusals: Throttle<UserId>,
     team_limits: TeamLimits,
     stream_rules: StreamRules,
@@ -94,7 +101,8 @@ impl ApiState {
             session_requests: Throttle::new(if has_limits { parts.session_rate_limit_per_min } else { 0 }),
             accounts: parts.accounts,
             runs: Throttle::new(if has_limits { parts.run_rate_limit_per_min } else { 0 }),
-            setups: Throttle::new(if has_limits { parts.login_rate_limit_per_min } else { 0 }),
+            guessing: Guessing::new(if has_limits { parts.login_rate_limit_per_min } else { 0 }),
+            login_key: parts.login_key,
             refusals: Throttle::new(REFUSALS_PER_MIN),
             team_limits: parts.team_limits,
             hashing: Semaphore::new(HASHES_AT_ONCE),
@@ -153,10 +161,16 @@ impl ApiState {
         &self.0.runs
     }
 
-    /// Tries of the set-up secret.
+    /// Tries of secrets.
     #[must_use]
-    pub fn setups(&self) -> &Throttle<()> {
-        &self.0.setups
+    pub fn guessing(&self) -> &Guessing {
+        &self.0.guessing
+    }
+
+    /// What opens two-factor secrets, if this process has it.
+    #[must_use]
+    pub fn login_key(&self) -> Option<&LoginKey> {
+        self.0.login_key.as_ref()
     }
 
     /// Refusals that the audit log keeps.
@@ -224,5 +238,16 @@ impl ApiState {
         let hash = tokio::task::spawn_blocking(move || holdfast_vault::password::hash(&password, &mut rng)).await;
         drop(permit);
         hash.map_err(|e| Problem::internal(&e))?.map_err(|e| Problem::internal(&e))
+    }
+
+    /// Whether `password` is the one `stored` was made from; off the async threads, a few at a time.
+    ///
+    /// # Errors
+    /// 500 when the thread ended.
+    pub async fn verify_password(&self, password: String, stored: String) -> Result<bool, Problem> {
+        let permit = self.0.hashing.acquire().await.map_err(|e| Problem::internal(&e))?;
+        let fits = tokio::task::spawn_blocking(move || holdfast_vault::password::verify(&password, &stored)).await;
+        drop(permit);
+        fits.map_err(|e| Problem::internal(&e))
     }
 }

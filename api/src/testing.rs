@@ -1,6 +1,6 @@
 //! The whole application in process, on a fresh database: what the tests of this crate stand on.
 
-use crate::account_settings::AccountSettings;
+use crate::accounts::AccountSettings;
 use crate::links::Origin;
 use crate::relay::Relay;
 use crate::state::ApiParts;
@@ -18,7 +18,7 @@ use holdfast_store::{Access, Store};
 use holdfast_testbed::postgres::Database;
 use holdfast_vault::ticket::SessionSecret;
 use holdfast_vault::token::PlainToken;
-use holdfast_vault::{KEY_VERSION, Kek, Opener, Sealer, team_keys};
+use holdfast_vault::{KEY_VERSION, Kek, LoginKey, Opener, Sealer, team_keys};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
@@ -28,6 +28,9 @@ use tower::ServiceExt;
 
 /// Where the clock of a test begins.
 pub(crate) const START: i64 = 1_723_000_000;
+
+/// What the key file of a test is made from.
+const KEK_SEED: u64 = 1;
 
 /// One running application.
 pub(crate) struct App {
@@ -70,28 +73,24 @@ impl App {
         let database = Database::fresh().await.unwrap();
         let store = Store::connect(database.app_options(), 10).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let (kek, _) = Kek::load_or_create(&folder.path().join("kek"), &mut StdRng::seed_from_u64(1)).unwrap();
+        let (kek, _) = Kek::load_or_create(&folder.path().join("kek"), &mut StdRng::seed_from_u64(KEK_SEED)).unwrap();
         let opener = Opener::from_kek(&kek);
         store.record_vault_key(KEY_VERSION, opener.public_key()).await.unwrap();
         let clock = Arc::new(AtomicI64::new(START));
-        let hands = clock.clone();
-        let router = crate::router(ApiParts {
-            store: store.clone(),
-            relay: Relay::new().unwrap(),
-            origin: Origin { public_url: Some("http://example.com".into()), allowed_hosts: Vec::new() },
-            rate_limit_per_min: per_minute,
-            session_rate_limit_per_min: per_minute.saturating_mul(10),
-            run_rate_limit_per_min: runs_per_minute,
-            login_rate_limit_per_min: 10,
-            accounts: accounts(),
-            team_limits: holdfast_domain::TeamLimits::default(),
-            stream_rules: crate::stream_rules::StreamRules::default(),
-            max_body_bytes: 1 << 20,
-            request_timeout: std::time::Duration::from_secs(60),
-            clock: Arc::new(move || DateTime::<Utc>::from_timestamp(hands.load(Ordering::Relaxed), 0).unwrap()),
-            rng: StdRng::seed_from_u64(7),
-        });
+        let router = crate::router(parts(&store, &clock, per_minute, runs_per_minute));
         Self { router, store, opener, database, rng: Mutex::new(StdRng::seed_from_u64(3)), clock }
+    }
+
+    /// The same installation with other settings, and without limits.
+    pub fn with_accounts(self, change: impl FnOnce(AccountSettings) -> AccountSettings) -> Self {
+        let parts = parts(&self.store, &self.clock, 0, 0);
+        Self { router: crate::router(ApiParts { accounts: change(accounts()), ..parts }), ..self }
+    }
+
+    /// The same installation, whose api does not have the log-in key.
+    pub fn without_login_key(self) -> Self {
+        let parts = parts(&self.store, &self.clock, 0, 0);
+        Self { router: crate::router(ApiParts { login_key: None, ..parts }), ..self }
     }
 
     /// Moves the clock.
@@ -243,9 +242,31 @@ impl App {
     }
 }
 
+fn parts(store: &Store, clock: &Arc<AtomicI64>, per_minute: u32, runs_per_minute: u32) -> ApiParts {
+    let hands = clock.clone();
+    ApiParts {
+        store: store.clone(),
+        relay: Relay::new().unwrap(),
+        origin: Origin { public_url: Some("http://example.com".into()), allowed_hosts: Vec::new() },
+        rate_limit_per_min: per_minute,
+        session_rate_limit_per_min: per_minute.saturating_mul(10),
+        run_rate_limit_per_min: runs_per_minute,
+        login_rate_limit_per_min: 5,
+        login_key: Some(LoginKey::from_kek(&Kek::generate(&mut StdRng::seed_from_u64(KEK_SEED)))),
+        accounts: accounts(),
+        team_limits: holdfast_domain::TeamLimits::default(),
+        stream_rules: crate::stream_rules::StreamRules::default(),
+        trusted_proxies: Vec::new(),
+        max_body_bytes: 1 << 20,
+        request_timeout: std::time::Duration::from_secs(60),
+        clock: Arc::new(move || DateTime::<Utc>::from_timestamp(hands.load(Ordering::Relaxed), 0).unwrap()),
+        rng: StdRng::seed_from_u64(7),
+    }
+}
+
 fn accounts() -> AccountSettings {
     let config = holdfast_config::Config::load(None, std::iter::empty()).unwrap();
-    AccountSettings { registration: true, ..AccountSettings::of(&config.accounts) }
+    AccountSettings { registration: true, has_mail: true, ..AccountSettings::of(&config) }
 }
 
 const BACKUP_SQL: &str = "

@@ -41,6 +41,12 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// A refusal that the database decided: until the minute is over.
+    #[must_use]
+    pub fn for_a_minute(limit: u32, now: DateTime<Utc>) -> Self {
+        Self { limit, retry_after_secs: 60, reset_at: now.timestamp() + 60 }
+    }
+
     /// The headers of a 429.
     #[must_use]
     pub fn headers(self) -> HeaderMap {

@@ -30,6 +30,7 @@ pub mod team_limits;
 pub mod teams;
 pub mod tickets;
 pub mod tokens;
+pub mod two_factors;
 pub mod users;
 pub mod vault_keys;
 pub mod workers;

@@ -14,6 +14,7 @@ pub struct Model {
     pub timezone: String,
     pub language: String,
     pub is_operator: bool,
+    pub page_size: Option<i32>,
     pub suspended_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,

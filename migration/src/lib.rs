@@ -63,6 +63,7 @@ migrations! {
     m20261120_000015_own_backups,
     m20261129_000016_tags_and_streams,
     m20261129_000020_sessions,
+    m20261129_000021_accounts,
     m20261129_000024_audit_chain,
     m20261129_000025_team_limits,
     m20261129_000026_suspensions,

@@ -5,6 +5,7 @@
 //! A request is a token's or a session's: one that carries an `Authorization` header is judged by that alone, and its
 //! cookies are not looked at.
 
+use super::client_address::ClientAddress;
 use super::same_origin::{Sender, is_json_or_nothing, is_write, sender};
 use super::session_cookie::session_secret;
 use crate::problem::Problem;
@@ -20,6 +21,7 @@ use holdfast_domain::ids::UserId;
 use holdfast_store::Access;
 use holdfast_vault::token::PlainToken;
 use std::marker::PhantomData;
+use std::net::IpAddr;
 
 /// What a route needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +133,12 @@ struct Granted {
     need: Need,
     access: Access,
     user_id: UserId,
+    page_size: Option<i32>,
+}
+
+/// How long a page of a list is for whoever asks by session, if they chose; a token's client is told by page 003.
+pub(super) fn page_size(parts: &Parts) -> Option<u64> {
+    parts.extensions.get::<Granted>()?.page_size.and_then(|size| u64::try_from(size).ok())
 }
 
 /// Who asks, as the request's credentials say.
@@ -139,6 +147,8 @@ struct Caller {
     user_id: UserId,
     /// Of a session: when its person last proved who they are.
     authenticated_at: Option<DateTime<Utc>>,
+    /// Of a session.
+    page_size: Option<i32>,
 }
 
 /// Stands in front of every route: token or session → rate → ability → freshness, in this order, before anything of the
@@ -156,9 +166,10 @@ pub(crate) async fn guard(rule: Rule, mut request: Request, next: Next) -> Respo
             Sender::Ours | Sender::Unknown => next.run(request).await,
         };
     }
+    let address = request.extensions().get::<ClientAddress>().map(|ClientAddress(address)| *address);
     let caller = match authenticate(&state, request.method().clone(), request.headers()).await {
-        Ok(found) => found,
-        Err(problem) => return problem.into_response(),
+        Ok(caller) => Caller { access: caller.access.seen_from(address), ..caller },
+        Err(problem) => return unknown(&state, &request, address, problem).into_response(),
     };
     let bucket = if caller.authenticated_at.is_some() { state.session_requests() } else { state.requests() };
     let allowance = match bucket.take(caller.user_id, state.now()) {
@@ -172,8 +183,8 @@ pub(crate) async fn guard(rule: Rule, mut request: Request, next: Next) -> Respo
             problem.into_response()
         }
         None => {
-            let Caller { access, user_id, .. } = caller;
-            request.extensions_mut().insert(Granted { need: rule.need, access, user_id });
+            let Caller { access, user_id, page_size, .. } = caller;
+            request.extensions_mut().insert(Granted { need: rule.need, access, user_id, page_size });
             next.run(request).await
         }
     };
@@ -185,9 +196,19 @@ pub(crate) async fn guard(rule: Rule, mut request: Request, next: Next) -> Respo
     response
 }
 
+/// The answer to credentials that are none: guessing tokens is slowed down as guessing anything else.
+fn unknown(state: &ApiState, request: &Request, address: Option<IpAddr>, problem: Problem) -> Problem {
+    let is_guess =
+        problem.status() == StatusCode::UNAUTHORIZED && request.headers().contains_key(header::AUTHORIZATION);
+    match address.filter(|_| is_guess).map(|address| state.guessing().wrong_bearer(address, state.now())) {
+        Some(Err(throttled)) => throttled,
+        Some(Ok(())) | None => problem,
+    }
+}
+
 /// Why this caller does not meet `rule`.
 async fn refused(state: &ApiState, rule: Rule, caller: &Caller) -> Option<Problem> {
-    let Caller { access, user_id, authenticated_at } = caller;
+    let Caller { access, user_id, authenticated_at, .. } = caller;
     let by_need = match rule.need {
         Need::Public | Need::SameOrigin | Need::AnyToken => None,
         Need::Session if authenticated_at.is_none() => {
@@ -251,7 +272,7 @@ async fn by_token(state: &ApiState, headers: &HeaderMap) -> Result<Caller, Probl
         .ok_or_else(Problem::unauthenticated)?;
     let access = state.store().find_token(token.hash().as_bytes()).await?.ok_or_else(Problem::unauthenticated)?;
     let user_id = access.actor().user_id().ok_or_else(Problem::unauthenticated)?;
-    Ok(Caller { access, user_id, authenticated_at: None })
+    Ok(Caller { access, user_id, authenticated_at: None, page_size: None })
 }
 
 /// The session's cookie; for a write, only from a page of ours and with a body that no other page could send unasked.
@@ -269,7 +290,8 @@ async fn by_session(state: &ApiState, method: &Method, headers: &HeaderMap) -> R
             return Err(cross_site());
         }
     }
-    Ok(Caller { access: found.access, user_id, authenticated_at: Some(found.authenticated_at) })
+    let authenticated_at = Some(found.authenticated_at);
+    Ok(Caller { access: found.access, user_id, authenticated_at, page_size: found.page_size })
 }
 
 /// The proof that the caller may do `N`.

@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use holdfast_domain::ids::{
     BackupCopyId, BackupDestinationId, BackupId, BackupRunId, BackupTaskId, NotificationStreamId, OwnBackupId,
-    RemoteServerId, RestoreId, TeamId, UserId,
+    RemoteServerId, RestoreId, SessionId, TeamId, TokenId, UserId,
 };
 
 /// Largest id: what a JavaScript number holds exactly.
@@ -42,6 +42,8 @@ path_ids! {
     OwnBackupId = "Backup",
     NotificationStreamId = "Notification stream",
     UserId = "User",
+    SessionId = "Session",
+    TokenId = "Token",
     TeamId = "Team",
 }
 

@@ -3,6 +3,7 @@
 
 pub mod authorized;
 pub mod body;
+pub mod client_address;
 pub mod form;
 pub mod id;
 pub mod page;
@@ -11,5 +12,6 @@ pub mod session_cookie;
 
 pub use authorized::{Authorized, Need, may};
 pub use body::{OurBody, PageBody};
+pub use client_address::ClientAddress;
 pub use id::Id;
 pub use page::Paging;

@@ -39,7 +39,7 @@ impl FromRequestParts<ApiState> for Paging {
         let page = number("page").and_then(|n| u64::try_from(n).ok()).map_or(1, |n| n.clamp(1, MAX_PAGE));
         let per_page = match number("per_page") {
             Some(n) if n > 0 => u64::try_from(n).unwrap_or(DEFAULT_PER_PAGE).min(MAX_PER_PAGE),
-            _ => DEFAULT_PER_PAGE,
+            _ => super::authorized::page_size(parts).unwrap_or(DEFAULT_PER_PAGE),
         };
         let search = last(&query, "search")
             .map(|text| text.trim().chars().filter(|c| *c != '\0').take(SEARCH_MAX_CHARS).collect::<String>())

@@ -11,6 +11,8 @@ use holdfast_vault::ticket::SessionSecret;
 pub enum Cookie {
     /// A session's secret.
     Session,
+    /// Tells a browser in which somebody logged in before from all others. Opens nothing.
+    Device,
 }
 
 impl Cookie {
@@ -20,6 +22,8 @@ impl Cookie {
         match (self, is_secure) {
             (Self::Session, true) => "__Host-holdfast_session",
             (Self::Session, false) => "holdfast_session",
+            (Self::Device, true) => "__Host-holdfast_device",
+            (Self::Device, false) => "holdfast_device",
         }
     }
 

@@ -3,6 +3,7 @@
 
 use crate::extract::Need;
 use crate::extract::authorized::{Rule, guard};
+use crate::extract::client_address;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::{ApiParts, ApiState};
 use axum::extract::{Request, State};
@@ -11,7 +12,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router, middleware};
 use holdfast_domain::Ability as Can;
+use ipnet::IpNet;
 use std::any::Any;
+use std::sync::Arc;
 use tower::Layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::normalize_path::NormalizePathLayer;
@@ -36,17 +39,51 @@ mod notification_streams;
 mod recycle_bin;
 mod remote_servers;
 mod restores;
+mod sanctum;
 mod setup;
 mod ssh_key;
 mod system;
 mod teams;
+mod tokens;
 mod user;
 
 fn table() -> Table {
     let mut t = Table::default();
+    people(&mut t);
     definitions(&mut t);
     results(&mut t);
     t
+}
+
+/// Who somebody is, and how they prove it.
+#[rustfmt::skip]
+fn people(t: &mut Table) {
+    t.row("POST /api/auth/register", Need::SameOrigin, routes!(auth::register::register));
+    t.row("POST /api/auth/verify-email", Need::SameOrigin, routes!(auth::verify_email::verify_email));
+    t.row("POST /api/auth/verify-email/resend", Need::SameOrigin, routes!(auth::resend_verification::resend_verification));
+    t.row("POST /api/auth/login", Need::SameOrigin, routes!(auth::login::log_in_by_password));
+    t.row("POST /api/auth/two-factor", Need::SameOrigin, routes!(auth::two_factor::answer_challenge));
+    t.row("POST /api/auth/forgot-password", Need::SameOrigin, routes!(auth::forgot_password::forgot_password));
+    t.row("POST /api/auth/reset-password", Need::SameOrigin, routes!(auth::reset_password::reset_password));
+    t.row("POST /api/auth/confirm-password", Need::Session, routes!(auth::confirm_password::confirm_password));
+    t.row("POST /api/auth/logout", Need::Session, routes!(auth::logout::log_out));
+    t.row("GET /api/auth/sessions", Need::Session, routes!(auth::list_sessions::list_sessions));
+    t.row("DELETE /api/auth/sessions", Need::Session, routes!(auth::end_other_sessions::end_other_sessions));
+    t.row("DELETE /api/auth/sessions/{id}", Need::Session, routes!(auth::end_session::end_session));
+    t.row("GET /api/tokens", Need::Session, routes!(tokens::list::list_tokens));
+    t.fresh("POST /api/tokens", Need::Session, routes!(tokens::create::create_token));
+    t.row("DELETE /api/tokens/{id}", Need::Session, routes!(tokens::delete::delete_token));
+    t.row("POST /api/sanctum/token", Need::Public, routes!(sanctum::token::create_device_token));
+    t.row("GET /api/user", Need::AnyToken, routes!(user::show::show_user));
+    t.row("PATCH /api/user", Need::AnyToken, routes!(user::update::update_user));
+    t.fresh("POST /api/user/password", Need::Session, routes!(user::change_password::change_password));
+    t.fresh("POST /api/user/email", Need::Session, routes!(user::change_email::change_email));
+    t.row("POST /api/user/email/confirm", Need::SameOrigin, routes!(user::confirm_email::confirm_email));
+    t.row("GET /api/user/two-factor", Need::Session, routes!(user::two_factor::show::show_two_factor));
+    t.fresh("POST /api/user/two-factor", Need::Session, routes!(user::two_factor::begin::begin_two_factor));
+    t.fresh("DELETE /api/user/two-factor", Need::Session, routes!(user::two_factor::remove::remove_two_factor));
+    t.fresh("POST /api/user/two-factor/confirm", Need::Session, routes!(user::two_factor::confirm::confirm_two_factor));
+    t.fresh("POST /api/user/two-factor/recovery-codes", Need::Session, routes!(user::two_factor::recovery_codes::renew_recovery_codes));
 }
 
 /// The way in, and what people define.
@@ -59,8 +96,6 @@ fn definitions(t: &mut Table) {
     t.row("POST /setup", Need::Public, routes!(setup::submit::submit_setup));
     t.row("GET /api/openapi.json", Need::Public, routes!(system::openapi::openapi_document));
     t.row("POST /api/auth/setup", Need::Public, routes!(auth::setup::setup_installation));
-    t.row("GET /api/user", Need::AnyToken, routes!(user::show::show_user));
-    t.row("PATCH /api/user", Need::AnyToken, routes!(user::update::update_user));
     t.row("GET /api/ssh-key", need(Can::CreateRemoteServers), routes!(ssh_key::show::show_ssh_key));
     t.row("GET /api/remote-servers", need(Can::ViewRemoteServers), routes!(remote_servers::list::list_remote_servers));
     t.fresh("POST /api/remote-servers", need(Can::CreateRemoteServers), routes!(remote_servers::create::create_remote_server));
@@ -198,6 +233,7 @@ pub fn openapi() -> OpenApi {
 pub fn router(parts: ApiParts) -> Router {
     let (routes, document) = table().router.split_for_parts();
     let document = document::finish(document).to_pretty_json().expect("the document is plain data");
+    let proxies: Arc<[IpNet]> = parts.trusted_proxies.as_slice().into();
     let state = ApiState::new(parts, document);
     let never_sniffed = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let never_stored = (header::CACHE_CONTROL, HeaderValue::from_static("no-store, private"));
@@ -207,6 +243,7 @@ pub fn router(parts: ApiParts) -> Router {
         .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(state.clone(), in_time))
         .layer(Extension(state.clone()))
+        .layer(middleware::from_fn(move |request, next| client_address::insert(proxies.clone(), request, next)))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(with_default(never_sniffed))
         .layer(with_default(never_stored))

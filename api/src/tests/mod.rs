@@ -1,16 +1,21 @@
 //! Tests of the API as a client meets it.
 
+mod account_links;
 mod authorization;
 mod bad_input;
 mod contract;
 mod database_restores;
 mod keeping;
+mod log_in;
 mod notification_streams;
 mod operator;
 mod own_backups;
 mod page_003;
+mod people;
 mod runs;
 mod secrets;
 mod sessions;
 mod setup;
 mod tenancy;
+mod tokens;
+mod two_factor;

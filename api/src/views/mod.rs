@@ -14,8 +14,10 @@ pub mod own_backup;
 pub mod person;
 pub mod remote_server;
 pub mod restore;
+pub mod session;
 pub mod team_limits;
 pub mod time;
+pub mod token;
 pub mod user;
 
 use serde::{Deserialize, Serialize};

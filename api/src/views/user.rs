@@ -34,6 +34,8 @@ struct AccountSettings {
     /// Always false: known clients expect the key.
     github_login_enabled: bool,
     weekly_summary_enabled: bool,
+    /// Rows of a list's page where the request does not say.
+    page_size: i32,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -102,6 +104,7 @@ impl UserView {
                 is_admin: row.is_operator,
                 github_login_enabled: false,
                 weekly_summary_enabled: false,
+                page_size: row.page_size.unwrap_or(15),
             },
             backup_tasks: TaskCounts {
                 total: counts.tasks,

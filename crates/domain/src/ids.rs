@@ -52,4 +52,6 @@ ids! {
     DeliveryId,
     /// A log-in of the page.
     SessionId,
+    /// A mail about an account.
+    AccountMailId,
 }

@@ -4,6 +4,7 @@
 //! as an argument, so every rule can be tested by properties and replayed.
 
 pub mod ability;
+pub mod account_mail;
 pub mod actor;
 pub mod check;
 pub mod destination;

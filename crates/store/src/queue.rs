@@ -5,7 +5,7 @@
 //! compares what this writes with what the library writes; the library's trigger on the table notifies the workers.
 
 use crate::{StoreError, TeamTx};
-use holdfast_domain::ids::{BackupCopyId, BackupRunId, BackupTaskId, OwnBackupId, RestoreId};
+use holdfast_domain::ids::{AccountMailId, BackupCopyId, BackupRunId, BackupTaskId, OwnBackupId, RestoreId};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ pub const COPY_BACKUP: &str = "copy_backup";
 pub const PRUNE_TASK: &str = "prune_task";
 /// Queue of [`MakeOwnBackup`].
 pub const MAKE_OWN_BACKUP: &str = "make_own_backup";
+/// Queue of [`SendAccountMail`].
+pub const SEND_ACCOUNT_MAIL: &str = "send_account_mail";
 
 /// What the library writes for a job that says nothing about it. We never let it retry: a handler always returns Ok.
 const LIBRARY_MAX_ATTEMPTS: i32 = 25;
@@ -58,6 +60,13 @@ pub struct PruneTask {
     pub backup_task_id: BackupTaskId,
 }
 
+/// Payload of a job that sends the mails about accounts that are due, of which this is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendAccountMail {
+    /// Which.
+    pub account_mail_id: AccountMailId,
+}
+
 /// An item of the queue: what to execute, and which attempt it would be (1 = the first).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Job {
@@ -71,6 +80,8 @@ pub enum Job {
     PruneTask(BackupTaskId, i64),
     /// A copy of the product's own database; it has one attempt.
     MakeOwnBackup(OwnBackupId),
+    /// A mail about an account.
+    SendAccountMail(AccountMailId),
 }
 
 /// When a job may be delivered, and what else makes its key its own.
@@ -86,7 +97,12 @@ struct Delivery {
 /// # Errors
 /// The database failed.
 pub async fn enqueue(tx: &TeamTx, job: Job) -> Result<(), StoreError> {
-    insert(tx, job, Delivery::default()).await
+    enqueue_on(tx.conn(), job).await
+}
+
+/// As [`enqueue`], where no team is known.
+pub(crate) async fn enqueue_on(conn: &impl ConnectionTrait, job: Job) -> Result<(), StoreError> {
+    insert(conn, job, Delivery::default()).await
 }
 
 /// Enqueues `job` so that it is delivered `delay_secs` from now (to the second, rounded up).
@@ -94,7 +110,7 @@ pub async fn enqueue(tx: &TeamTx, job: Job) -> Result<(), StoreError> {
 /// # Errors
 /// The database failed.
 pub async fn enqueue_after(tx: &TeamTx, job: Job, delay_secs: f64) -> Result<(), StoreError> {
-    insert(tx, job, Delivery { delay_secs, nudge: None }).await
+    insert(tx.conn(), job, Delivery { delay_secs, nudge: None }).await
 }
 
 /// Enqueues `job` again although the same attempt was delivered before, unless a job for the same row still waits to be
@@ -115,7 +131,7 @@ pub async fn nudge(tx: &TeamTx, job: Job, bucket: i64) -> Result<(), StoreError>
     if tx.conn().query_one_raw(waiting).await?.is_some() {
         return Ok(());
     }
-    insert(tx, job, Delivery { delay_secs: 0.0, nudge: Some(bucket) }).await
+    insert(tx.conn(), job, Delivery { delay_secs: 0.0, nudge: Some(bucket) }).await
 }
 
 /// Enqueues an attempt that was claimed with `epoch` and given back, to be delivered `delay_secs` from now. Its first job
@@ -124,10 +140,10 @@ pub async fn nudge(tx: &TeamTx, job: Job, bucket: i64) -> Result<(), StoreError>
 /// # Errors
 /// The database failed.
 pub async fn hand_over(tx: &TeamTx, job: Job, epoch: i32, delay_secs: f64) -> Result<(), StoreError> {
-    insert(tx, job, Delivery { delay_secs, nudge: Some(i64::from(epoch)) }).await
+    insert(tx.conn(), job, Delivery { delay_secs, nudge: Some(i64::from(epoch)) }).await
 }
 
-async fn insert(tx: &TeamTx, job: Job, delivery: Delivery) -> Result<(), StoreError> {
+async fn insert(conn: &impl ConnectionTrait, job: Job, delivery: Delivery) -> Result<(), StoreError> {
     let (queue, id, attempt, payload) = parts(job);
     let mut key = format!("{id}:{attempt}");
     if let Some(bucket) = delivery.nudge {
@@ -143,7 +159,7 @@ async fn insert(tx: &TeamTx, job: Job, delivery: Delivery) -> Result<(), StoreEr
          ON CONFLICT (job_type, idempotency_key) DO NOTHING",
         [queue.into(), payload.into(), LIBRARY_MAX_ATTEMPTS.into(), delivery.delay_secs.into(), key.into()],
     );
-    tx.conn().execute_raw(insert).await?;
+    conn.execute_raw(insert).await?;
     Ok(())
 }
 
@@ -161,6 +177,9 @@ fn parts(job: Job) -> (&'static str, i64, i64, Vec<u8>) {
         }
         Job::CopyBackup(id, epoch) => {
             (COPY_BACKUP, id.0, i64::from(epoch), serde_json::to_vec(&CopyBackup { backup_copy_id: id }))
+        }
+        Job::SendAccountMail(id) => {
+            (SEND_ACCOUNT_MAIL, id.0, 1, serde_json::to_vec(&SendAccountMail { account_mail_id: id }))
         }
         Job::MakeOwnBackup(id) => (MAKE_OWN_BACKUP, id.0, 1, serde_json::to_vec(&MakeOwnBackup { own_backup_id: id })),
     };

@@ -6,7 +6,8 @@ use holdfast_domain::ids::{TeamId, TokenId, UserId};
 use holdfast_domain::{Abilities, Actor};
 use holdfast_entity::vault_keys;
 use sea_orm::{
-    ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryOrder, Statement, TransactionTrait, Value,
+    ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult, QueryOrder, Statement,
+    TransactionTrait, Value,
 };
 use uuid::Uuid;
 
@@ -84,6 +85,27 @@ pub(crate) async fn truth(conn: &impl ConnectionTrait, statement: Statement) -> 
     Ok(row.map(|row| row.try_get_by_index::<bool>(0)).transpose()?.unwrap_or(false))
 }
 
+/// The person and their team within `txn`, which goes on as the team's.
+pub(crate) async fn make_account(txn: DatabaseTransaction, new: NewAccount) -> Result<AccountOutcome, StoreError> {
+    let made = call(
+        "SELECT * FROM create_account($1, $2, $3, $4, $5, $6)",
+        [
+            new.email.into(),
+            new.name.into(),
+            new.password_hash.into(),
+            new.timezone.into(),
+            new.team_uuid.into(),
+            new.is_operator.into(),
+        ],
+    );
+    let Some(row) = AccountRow::find_by_statement(made).one(&txn).await? else {
+        return Ok(AccountOutcome::EmailTaken);
+    };
+    let access = Access::system(TeamId(row.team_id), "a new account's first rows");
+    let tx = TeamTx::enter(txn, access).await?;
+    Ok(AccountOutcome::Created { tx, user_id: UserId(row.user_id) })
+}
+
 impl Store {
     /// The right that a token gives; none for an unknown, expired or revoked one, or one of a suspended user or team.
     ///
@@ -114,23 +136,7 @@ impl Store {
         {
             return Ok(AccountOutcome::LinkClosed);
         }
-        let made = call(
-            "SELECT * FROM create_account($1, $2, $3, $4, $5, $6)",
-            [
-                new.email.into(),
-                new.name.into(),
-                new.password_hash.into(),
-                new.timezone.into(),
-                new.team_uuid.into(),
-                new.is_operator.into(),
-            ],
-        );
-        let Some(row) = AccountRow::find_by_statement(made).one(&txn).await? else {
-            return Ok(AccountOutcome::EmailTaken);
-        };
-        let access = Access::system(TeamId(row.team_id), "a new account's first rows");
-        let tx = TeamTx::enter(txn, access).await?;
-        Ok(AccountOutcome::Created { tx, user_id: UserId(row.user_id) })
+        make_account(txn, new).await
     }
 
     /// Replaces the one-time set-up link; false once there is a user.

@@ -1,12 +1,13 @@
-//! People before their team is known: sessions. As in [`crate::system`], each is one SECURITY DEFINER function of the
+//! People before their team is known: sessions, and accounts that a mailed link makes. As in [`crate::system`], each is one SECURITY DEFINER function of the
 //! schema, and none returns a tenant's data.
 
-use crate::system::call;
+use crate::repositories::account_mails::{LinkKind, use_link};
+use crate::system::{AccountOutcome, Login, NewAccount, call, make_account};
 use crate::{Access, Store, StoreError};
 use chrono::{DateTime, TimeDelta, Utc};
 use holdfast_domain::ids::{SessionId, TeamId, UserId};
 use holdfast_domain::{Abilities, Actor};
-use sea_orm::FromQueryResult;
+use sea_orm::{FromQueryResult, TransactionTrait};
 
 /// What a session gives.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct FoundSession {
     pub access: Access,
     /// When the person last proved who they are.
     pub authenticated_at: DateTime<Utc>,
+    /// How long a page of a list is for the person, if they chose.
+    pub page_size: Option<i32>,
 }
 
 #[derive(FromQueryResult)]
@@ -23,6 +26,42 @@ struct SessionRow {
     team_id: i64,
     user_id: i64,
     authenticated_at: DateTime<Utc>,
+    page_size: Option<i32>,
+}
+
+#[derive(FromQueryResult)]
+struct ChallengeRow {
+    session_id: i64,
+    team_id: i64,
+    user_id: i64,
+}
+
+/// A session that owes its second factor.
+#[derive(Clone, Copy, Debug)]
+pub struct Challenge {
+    /// Which.
+    pub session_id: SessionId,
+    /// The team it would act in.
+    pub team_id: TeamId,
+    /// Whose.
+    pub user_id: UserId,
+}
+
+#[derive(FromQueryResult)]
+struct PersonRow {
+    user_id: i64,
+    team_id: i64,
+    email: String,
+    password_hash: String,
+}
+
+/// A person's log-in and address.
+#[derive(Clone)]
+pub struct PersonLogin {
+    /// What the one log-in function needs.
+    pub login: Login,
+    /// As stored.
+    pub email: String,
 }
 
 impl Store {
@@ -45,6 +84,59 @@ impl Store {
         Ok(Some(FoundSession {
             access: Access::new(actor, TeamId(row.team_id), Abilities::All),
             authenticated_at: row.authenticated_at,
+            page_size: row.page_size,
         }))
+    }
+
+    /// A session that owes its second factor at `now`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find_challenge(
+        &self,
+        secret_hash: &[u8],
+        now: DateTime<Utc>,
+    ) -> Result<Option<Challenge>, StoreError> {
+        let statement = call("SELECT * FROM find_challenge($1, $2)", [secret_hash.to_vec().into(), now.into()]);
+        let row = ChallengeRow::find_by_statement(statement).one(self.db()).await?;
+        Ok(row.map(|row| Challenge {
+            session_id: SessionId(row.session_id),
+            team_id: TeamId(row.team_id),
+            user_id: UserId(row.user_id),
+        }))
+    }
+
+    /// The log-in of a person who is not suspended, by their id.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find_login_of(&self, user_id: UserId) -> Result<Option<PersonLogin>, StoreError> {
+        let statement = call("SELECT * FROM find_login_of($1)", [user_id.0.into()]);
+        let row = PersonRow::find_by_statement(statement).one(self.db()).await?;
+        Ok(row.map(|row| PersonLogin {
+            login: Login {
+                user_id: UserId(row.user_id),
+                team_id: TeamId(row.team_id),
+                password_hash: row.password_hash,
+            },
+            email: row.email,
+        }))
+    }
+
+    /// Makes the account of a registration, by using its link up in the same transaction.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn create_registered_account(
+        &self,
+        new: NewAccount,
+        link_hash: &[u8],
+        now: DateTime<Utc>,
+    ) -> Result<AccountOutcome, StoreError> {
+        let txn = self.db().begin().await?;
+        if !use_link(&txn, LinkKind::Register, link_hash, now).await? {
+            return Ok(AccountOutcome::LinkClosed);
+        }
+        make_account(txn, new).await
     }
 }

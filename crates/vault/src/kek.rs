@@ -2,20 +2,16 @@
 //! commands) may read. Never in an environment variable, in the database or in a log. Whoever loses it loses every
 //! sealed secret, and with them the backups in managed mode.
 
+use crate::key_file;
 use hmac::{Hmac, Mac};
 use rand::CryptoRng;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sha2::Sha256;
-use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// First line of the file: what it is, and in which form.
 const HEADER: &str = "holdfast-kek-1";
-/// A key file is about 80 bytes; anything much larger is another file.
-const FILE_MAX_BYTES: u64 = 4096;
 
 /// Why there is no key. Each sentence says what to do; none repeats the file's content.
 #[derive(Debug, thiserror::Error)]
@@ -32,8 +28,8 @@ pub enum KekError {
         mode: u32,
     },
     /// It is not a key file, or not a whole one.
-    #[error("{0} is not a whole key file: it must hold the line `holdfast-kek-1` and a line of 64 hexadecimal digits")]
-    Malformed(PathBuf),
+    #[error("{0} is not a whole key file: it must hold the line `{1}` and a line of 64 hexadecimal digits")]
+    Malformed(PathBuf, &'static str),
     /// A key is to be written where one is.
     #[error("{0} exists already; move it away first")]
     Exists(PathBuf),
@@ -72,22 +68,11 @@ impl Kek {
     /// # Errors
     /// The file is missing, readable by group or others, or not a whole key file.
     pub fn load(path: &Path) -> Result<Self, KekError> {
-        let io = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::NotFound => KekError::Missing(path.to_owned()),
-            _ => KekError::Io { path: path.to_owned(), act: "read", error },
-        };
-        let file = File::open(path).map_err(io)?;
-        // Of the opened file, not of the name: between the two another file could take the name.
-        let meta = file.metadata().map_err(io)?;
-        if !meta.is_file() {
-            return Err(KekError::Malformed(path.to_owned()));
-        }
-        if meta.mode() & 0o077 != 0 {
-            return Err(KekError::TooOpen { path: path.to_owned(), mode: meta.mode() & 0o777 });
-        }
-        let mut text = Zeroizing::new(Vec::with_capacity(256));
-        file.take(FILE_MAX_BYTES + 1).read_to_end(&mut text).map_err(io)?;
-        std::str::from_utf8(&text).ok().and_then(parse).ok_or_else(|| KekError::Malformed(path.to_owned()))
+        key_file::read(path, HEADER).map(|bytes| Self::of(&bytes))
+    }
+
+    fn of(bytes: &[u8; 32]) -> Self {
+        Self(SecretBox::init_with_mut(|own: &mut [u8; 32]| own.copy_from_slice(bytes)))
     }
 
     /// Reads the key at `path`, or makes one there (mode 0600) if there is no file. Of two processes that start at
@@ -111,14 +96,13 @@ impl Kek {
     /// The file's content, for the encrypted copy of the product's own state (`admin backup`) and nothing else.
     #[must_use]
     pub fn export(&self) -> SecretString {
-        let digits = Zeroizing::new(hex::encode(self.0.expose_secret()));
-        SecretString::from(format!("{HEADER}\n{}\n", digits.as_str()))
+        key_file::render(HEADER, self.0.expose_secret())
     }
 
     /// Reads what [`Kek::export`] wrote; none where it is not whole.
     #[must_use]
     pub fn import(text: &str) -> Option<Self> {
-        parse(text)
+        key_file::parse(text, HEADER).map(|bytes| Self::of(&bytes))
     }
 
     /// Writes the key to `path`, which must not exist: whole and on the disk, or not at all.
@@ -126,29 +110,7 @@ impl Kek {
     /// # Errors
     /// [`KekError::Exists`], or the system refused.
     pub fn write_new(&self, path: &Path, rng: &mut impl CryptoRng) -> Result<(), KekError> {
-        let io = |error: std::io::Error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => KekError::Exists(path.to_owned()),
-            _ => KekError::Io { path: path.to_owned(), act: "written", error },
-        };
-        let mut suffix = [0u8; 8];
-        rng.fill_bytes(&mut suffix);
-        let mut part = path.as_os_str().to_owned();
-        part.push(format!(".part-{}", hex::encode(suffix)));
-        let part = PathBuf::from(part);
-        // A half-written key under the final name would be refused at every later start: hence the second name, and
-        // a hard link because, unlike a rename, it does not replace what another process put there meanwhile.
-        let written = self.write_part(&part).and_then(|()| std::fs::hard_link(&part, path));
-        let removed = std::fs::remove_file(&part);
-        written.map_err(io)?;
-        removed.map_err(io)?;
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder).and_then(|f| f.sync_all()).map_err(io)
-    }
-
-    fn write_part(&self, part: &Path) -> std::io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(part)?;
-        file.write_all(self.export().expose_secret().as_bytes())?;
-        file.sync_all()
+        key_file::write_new(path, &self.export(), rng)
     }
 
     /// Key material for one purpose, so that no two uses share bytes.
@@ -159,22 +121,13 @@ impl Kek {
     }
 }
 
-fn parse(text: &str) -> Option<Kek> {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let (header, digits) = (lines.next()?, lines.next()?);
-    if header != HEADER || lines.next().is_some() {
-        return None;
-    }
-    let mut bytes = Zeroizing::new([0u8; 32]);
-    hex::decode_to_slice(digits, bytes.as_mut_slice()).ok()?;
-    Some(Kek(SecretBox::init_with_mut(|own: &mut [u8; 32]| own.copy_from_slice(bytes.as_slice()))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use rand::{SeedableRng, rngs::StdRng};
-    use std::os::unix::fs::PermissionsExt;
+    use std::fs::OpenOptions;
+    use std::io::Write;
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 
     fn rng() -> StdRng {
         StdRng::seed_from_u64(7)
@@ -231,7 +184,7 @@ mod tests {
         for content in ["", "hello", HEADER, cut, &"a".repeat(9000)] {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).unwrap();
             file.write_all(content.as_bytes()).unwrap();
-            assert!(matches!(Kek::load_or_create(&path, &mut rng()), Err(KekError::Malformed(_))));
+            assert!(matches!(Kek::load_or_create(&path, &mut rng()), Err(KekError::Malformed(..))));
             assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
         }
     }

@@ -6,6 +6,8 @@
 //! that was given the key file can make; the api holds a [`Sealer`], made from the public half alone.
 
 pub mod kek;
+mod key_file;
+pub mod login_key;
 pub mod manifest;
 pub mod one_time;
 pub mod password;
@@ -15,8 +17,10 @@ pub mod seal;
 pub mod team_keys;
 pub mod ticket;
 pub mod token;
+pub mod totp;
 
 pub use kek::{Kek, KekError, KekOrigin};
+pub use login_key::LoginKey;
 pub use seal::{KEY_VERSION, OpenError, Opener, SealContext, SealedColumn, Sealer};
 
 #[cfg(test)]
@@ -42,6 +46,8 @@ mod tests {
         let found = [
             Probe::<crate::Kek>::HAS_DEBUG,
             Probe::<crate::Opener>::HAS_DEBUG,
+            Probe::<crate::LoginKey>::HAS_DEBUG,
+            Probe::<crate::totp::TotpSecret>::HAS_DEBUG,
             Probe::<crate::manifest::MacKey>::HAS_DEBUG,
             Probe::<crate::one_time::OneTimeSecret>::HAS_DEBUG,
             Probe::<crate::token::PlainToken>::HAS_DEBUG,
@@ -51,7 +57,7 @@ mod tests {
             Probe::<crate::private_key::ImportedKey>::HAS_DEBUG,
             Probe::<crate::recovery_kit::RecoveryKit<'_>>::HAS_DEBUG,
         ];
-        assert_eq!(found, [false; 10]);
+        assert_eq!(found, [false; 12]);
         let control = Probe::<crate::SealContext>::HAS_DEBUG;
         assert!(control, "the probe itself works");
     }

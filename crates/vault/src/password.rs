@@ -7,8 +7,10 @@ use rand::CryptoRng;
 
 /// Fewer characters are refused.
 pub const MIN_CHARS: usize = 8;
-/// More bytes are refused: nothing is ever cut, and a hash of a megabyte would be a way to keep us busy.
-pub const MAX_BYTES: usize = 1024;
+/// More characters are refused.
+pub const MAX_CHARS: usize = 256;
+/// More bytes cannot be those of a password: nothing is ever cut, and a hash of a megabyte would be a way to keep us busy.
+pub const MAX_BYTES: usize = MAX_CHARS * 4;
 
 const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
@@ -37,8 +39,8 @@ pub enum PasswordProblem {
     /// Too few characters.
     #[error("the password must have at least {MIN_CHARS} characters")]
     TooShort,
-    /// Too many bytes.
-    #[error("the password may have at most {MAX_BYTES} bytes")]
+    /// Too many characters.
+    #[error("the password may have at most {MAX_CHARS} characters")]
     TooLong,
     /// It is among the first ones anybody tries.
     #[error("the password is one of the most common ones")]
@@ -58,7 +60,7 @@ pub fn check_new(password: &str) -> Result<(), PasswordProblem> {
     if password.chars().count() < MIN_CHARS {
         return Err(PasswordProblem::TooShort);
     }
-    if password.len() > MAX_BYTES {
+    if password.chars().count() > MAX_CHARS {
         return Err(PasswordProblem::TooLong);
     }
     let lower = password.to_lowercase();
@@ -134,7 +136,8 @@ mod tests {
         assert_eq!(check_new("short"), Err(PasswordProblem::TooShort));
         assert_eq!(check_new("Password123"), Err(PasswordProblem::Common));
         assert_eq!(check_new("aaaaaaaaaaaa"), Err(PasswordProblem::Common));
-        assert_eq!(check_new(&"ab".repeat(513)), Err(PasswordProblem::TooLong));
+        assert_eq!(check_new(&"ab".repeat(129)), Err(PasswordProblem::TooLong));
+        assert_eq!(check_new(&"\u{1f511}a".repeat(128)), Ok(()));
         assert_eq!(check_new("пароль-и-точка"), Ok(()));
         assert_eq!(check_new(&"long enough ".repeat(8)), Ok(()));
     }

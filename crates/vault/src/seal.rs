@@ -96,6 +96,10 @@ sealed_columns! {
     RestorePassword = "restores"."sealed_password",
     /// Password of the database that a restore goes to.
     RestoreDatabasePassword = "restores"."sealed_database_password",
+    /// A person's two-factor secret. Sealed to the log-in key, not to the workers'.
+    TwoFactorSecret = "two_factors"."sealed_secret",
+    /// What a mail about an account says.
+    AccountMailPayload = "account_mails"."sealed_payload",
     /// Address, URL or token of a notification stream.
     StreamValue = "notification_streams"."sealed_value",
     /// Second secret of a notification stream.
@@ -190,7 +194,11 @@ impl Opener {
     /// Derives the workers' key pair from the key file: every worker comes to the same one.
     #[must_use]
     pub fn from_kek(kek: &Kek) -> Self {
-        let material = kek.derive("holdfast seal key pair, version 1");
+        Self::from_material(&kek.derive("holdfast seal key pair, version 1"))
+    }
+
+    /// The key pair of `material`, which must be used for nothing else.
+    pub(crate) fn from_material(material: &[u8; 32]) -> Self {
         let (private_key, public_key) = X25519HkdfSha256::derive_keypair(material.as_slice());
         Self { private_key, public_key: public_key.to_bytes().to_vec(), key_version: KEY_VERSION.unsigned_abs() }
     }

@@ -44,6 +44,10 @@ one_time! {
     SetupSecret = "hfs_",
     /// A session's cookie. No token: it is worth nothing behind `Bearer`.
     SessionSecret = "hfc_",
+    /// Tells a browser in which somebody logged in before from all others.
+    DeviceSecret = "hfd_",
+    /// The secret in a mailed link.
+    LinkSecret = "hfl_",
 }
 
 #[cfg(test)]

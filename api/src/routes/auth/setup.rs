@@ -1,6 +1,7 @@
 //! `POST /api/auth/setup`: the first person of an installation, by the one-time secret that the start printed. Without
 //! it, or once somebody exists, there is nothing here.
 
+use crate::accounts::Visitor;
 use crate::extract::OurBody;
 use crate::problem::Problem;
 use crate::state::ApiState;
@@ -93,23 +94,26 @@ pub struct SetupDone {
         (status = 422, body = crate::problem::ProblemBody), (status = 429, body = crate::problem::ProblemBody)))]
 pub async fn setup_installation(
     State(state): State<ApiState>,
+    visitor: Visitor,
     OurBody(mut fields): OurBody,
 ) -> Result<(StatusCode, Json<Data<SetupDone>>), Problem> {
     let secret = fields.peek_text("token").unwrap_or_default();
-    open_link(&state, &secret).await?;
+    open_link(&state, &visitor, &secret).await?;
     let body = Body::read(&mut fields);
     fields.finish()?;
     Ok((StatusCode::CREATED, data(set_up(&state, body).await?)))
 }
 
-/// Whether `secret` opens the set-up; every try counts against one limit.
+/// Whether `secret` opens the set-up; every try counts.
 ///
 /// # Errors
 /// 404, the same for every reason; 429.
-pub(in crate::routes) async fn open_link(state: &ApiState, secret: &str) -> Result<SetupSecret, Problem> {
-    if let Err(refused) = state.setups().take((), state.now()) {
-        return Err(Problem::throttled(&refused, "Too Many Attempts."));
-    }
+pub(in crate::routes) async fn open_link(
+    state: &ApiState,
+    visitor: &Visitor,
+    secret: &str,
+) -> Result<SetupSecret, Problem> {
+    state.guessing().link(visitor, state.now())?;
     let secret = SetupSecret::parse(secret).ok_or(Refusal::Closed)?;
     let is_open = state.store().setup_link_is_open(secret.hash().as_bytes()).await?;
     if is_open { Ok(secret) } else { Err(Refusal::Closed.into()) }

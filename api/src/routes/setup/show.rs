@@ -1,6 +1,7 @@
 //! `GET /setup`
 
 use super::page::{self, Typed};
+use crate::accounts::Visitor;
 use crate::routes::auth::setup::open_link;
 use crate::state::ApiState;
 use axum::extract::State;
@@ -11,12 +12,12 @@ use axum::response::Response;
 #[utoipa::path(get, path = "/setup", tag = "auth", params(("token" = String, Query)),
     responses((status = 200, description = "The form", content_type = "text/html", body = String),
         (status = 404, description = "No such link", content_type = "text/html", body = String)))]
-pub async fn show_setup(State(state): State<ApiState>, uri: Uri) -> Response {
+pub async fn show_setup(State(state): State<ApiState>, visitor: Visitor, uri: Uri) -> Response {
     let token = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
         .find(|(name, _)| name == "token")
         .map(|(_, value)| value.into_owned())
         .unwrap_or_default();
-    match open_link(&state, &token).await {
+    match open_link(&state, &visitor, &token).await {
         Ok(_) => page::form(StatusCode::OK, &token, &Typed::default(), &[]),
         Err(problem) if problem.status() == StatusCode::NOT_FOUND => closed(),
         Err(problem) => page::notice(problem.status(), "Not now", &problem.sentences().join(" ")),

@@ -5,10 +5,12 @@
 
 use super::page::{self, Typed};
 use super::show::closed;
+use crate::accounts::Visitor;
 use crate::extract::PageBody;
 use crate::problem::Problem;
 use crate::routes::auth::setup::{Body, open_link, set_up};
 use crate::state::ApiState;
+use crate::validation::Fields;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
@@ -20,6 +22,7 @@ use axum::response::Response;
         (status = 404, description = "No such link", content_type = "text/html", body = String)))]
 pub async fn submit_setup(
     State(state): State<ApiState>,
+    visitor: Visitor,
     headers: HeaderMap,
     body: Result<PageBody, Problem>,
 ) -> Response {
@@ -33,15 +36,15 @@ pub async fn submit_setup(
     let text = |name| fields.peek_text(name).unwrap_or_default();
     let token = text("token");
     let typed = Typed { name: text("name"), email: text("email"), timezone: text("timezone") };
-    match run(&state, &mut fields, &token).await {
+    match run(&state, &visitor, &mut fields, &token).await {
         Ok(token) => page::done(&token),
         Err(problem) if problem.status() == StatusCode::NOT_FOUND => closed(),
         Err(problem) => page::form(problem.status(), &token, &typed, &problem.sentences()),
     }
 }
 
-async fn run(state: &ApiState, fields: &mut crate::validation::Fields, token: &str) -> Result<String, Problem> {
-    open_link(state, token).await?;
+async fn run(state: &ApiState, visitor: &Visitor, fields: &mut Fields, token: &str) -> Result<String, Problem> {
+    open_link(state, visitor, token).await?;
     let body = Body::read(fields);
     std::mem::take(fields).finish()?;
     Ok(set_up(state, body).await?.token)

@@ -28,6 +28,9 @@ pub(crate) struct Body {
     timezone: Option<String>,
     /// `en`, `da`, `de`.
     language: Option<String>,
+    /// Rows of a list's page where the request does not say; 1 to 100.
+    #[validate(range(min = 1, max = 100))]
+    page_size: Option<i64>,
 }
 
 impl Body {
@@ -36,6 +39,7 @@ impl Body {
             name: fields.string("name", Presence::Required),
             timezone: fields.parsed("timezone", Presence::Required, rules::timezone),
             language: fields.one_of("language", Presence::Required, &LANGUAGES),
+            page_size: fields.integer("page_size", Presence::Required),
         };
         fields.check(&body);
         fields.refuse_unknown();
@@ -43,7 +47,7 @@ impl Body {
     }
 }
 
-/// Changes name, time zone or language; what is absent stays.
+/// Changes name, time zone, language or page size; what is absent stays.
 #[utoipa::path(patch, path = "/api/user", tag = "user", request_body = Body, responses(
     (status = 200, body = Data<UserView>), (status = 422, body = crate::problem::ProblemBody)))]
 pub async fn update_user(
@@ -61,6 +65,7 @@ pub async fn update_user(
         name: body.name.unwrap_or(user.name),
         timezone: body.timezone.unwrap_or(user.timezone),
         language: body.language.unwrap_or(user.language),
+        page_size: body.page_size.and_then(|size| i32::try_from(size).ok()).or(user.page_size),
     };
     tx.users().update_profile(auth.user_id, &profile, now).await?;
     let view = view(&tx, auth.user_id, now).await?;

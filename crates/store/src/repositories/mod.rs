@@ -7,6 +7,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryOrder, QuerySelect, Select,
 };
 
+pub mod account_mails;
 pub mod audit_events;
 pub mod backup_destinations;
 pub mod backup_runs;
@@ -18,6 +19,7 @@ pub mod copy_execution;
 pub mod copy_leftovers;
 pub mod copy_requests;
 mod definitions;
+pub mod known_devices;
 pub mod notification_streams;
 pub mod own_backups;
 pub mod prunes;
@@ -34,6 +36,7 @@ pub mod team_keys;
 pub mod team_limits;
 pub mod tickets;
 pub mod tokens;
+pub mod two_factors;
 pub mod users;
 
 /// Which part of a list is wanted.

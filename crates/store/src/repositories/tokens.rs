@@ -1,6 +1,6 @@
 //! `tokens`: only hashes. A token is looked up before its team is known by [`crate::system`].
 
-use super::handle;
+use super::{Listed, PageRequest, handle, list};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::Abilities;
@@ -44,6 +44,30 @@ impl Tokens<'_> {
             ..Default::default()
         };
         Ok(TokenId(row.insert(self.0.conn()).await?.id))
+    }
+
+    /// A page of a person's tokens that were not revoked.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, user_id: UserId, page: PageRequest) -> Result<Listed<table::Model>, StoreError> {
+        let select = table::Entity::find()
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::UserId.eq(user_id.0))
+            .filter(table::Column::RevokedAt.is_null());
+        list(select, table::Column::Id, page, self.0.conn()).await
+    }
+
+    /// One of a person's that was not revoked.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn find(&self, user_id: UserId, id: TokenId) -> Result<Option<table::Model>, StoreError> {
+        let select = table::Entity::find_by_id(id.0)
+            .filter(table::Column::TeamId.eq(self.0.team_id().0))
+            .filter(table::Column::UserId.eq(user_id.0))
+            .filter(table::Column::RevokedAt.is_null());
+        Ok(select.one(self.0.conn()).await?)
     }
 
     /// Makes one useless from the next request on; false where there is none.

@@ -2,6 +2,7 @@
 
 use super::handle;
 use crate::StoreError;
+use crate::system::{call, truth};
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::UserId;
 use holdfast_entity::{teams, users as table};
@@ -21,6 +22,8 @@ pub struct Profile {
     pub timezone: String,
     /// `en`, `da`, `de`.
     pub language: String,
+    /// Rows of a list's page, where the request does not say.
+    pub page_size: Option<i32>,
 }
 
 impl Users<'_> {
@@ -41,11 +44,30 @@ impl Users<'_> {
             .col_expr(table::Column::Name, Expr::value(profile.name.as_str()))
             .col_expr(table::Column::Timezone, Expr::value(profile.timezone.as_str()))
             .col_expr(table::Column::Language, Expr::value(profile.language.as_str()))
+            .col_expr(table::Column::PageSize, Expr::value(profile.page_size))
             .col_expr(table::Column::UpdatedAt, Expr::value(now))
             .filter(table::Column::Id.eq(id.0))
             .exec(self.0.conn())
             .await?;
         Ok(())
+    }
+
+    /// Replaces a password that is `old_hash`; false where it is another by now.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn set_password(&self, id: UserId, old_hash: &str, new_hash: &str) -> Result<bool, StoreError> {
+        let values = [id.0.into(), old_hash.into(), new_hash.into()];
+        truth(self.0.conn(), call("SELECT set_password($1, $2, $3)", values)).await
+    }
+
+    /// Replaces an address that is `old`; false where it is another by now.
+    ///
+    /// # Errors
+    /// The database failed; [`StoreError::Duplicate`] where somebody has the new one.
+    pub async fn set_email(&self, id: UserId, old: &str, new: &str) -> Result<bool, StoreError> {
+        let values = [id.0.into(), old.into(), new.into()];
+        truth(self.0.conn(), call("SELECT set_email($1, $2, $3)", values)).await
     }
 
     /// The team itself.

@@ -1,7 +1,7 @@
 //! What the operator chose for people, their sessions and their tokens.
 
 use chrono::TimeDelta;
-use holdfast_config::AccountsConfig;
+use holdfast_config::Config;
 
 /// `accounts` of the configuration.
 #[derive(Clone)]
@@ -18,12 +18,16 @@ pub struct AccountSettings {
     pub token_lifetime: TimeDelta,
     /// How long a token may live.
     pub token_lifetime_max: TimeDelta,
+    /// Whether mail can be sent.
+    pub has_mail: bool,
 }
 
 impl AccountSettings {
     /// As configured.
     #[must_use]
-    pub fn of(config: &AccountsConfig) -> Self {
+    pub fn of(config: &Config) -> Self {
+        let has_mail = config.mail.host.is_some();
+        let config = &config.accounts;
         // The configuration's ranges keep all of them far below what a delta holds.
         let delta = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
         Self {
@@ -33,6 +37,7 @@ impl AccountSettings {
             session_lifetime: delta(config.session_lifetime),
             token_lifetime: TimeDelta::days(config.token_days.into()),
             token_lifetime_max: TimeDelta::days(config.token_max_days.into()),
+            has_mail,
         }
     }
 }

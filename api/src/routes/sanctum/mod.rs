@@ -1,0 +1,3 @@
+//! Page 003's peer's way to a token for a device.
+
+pub mod token;
