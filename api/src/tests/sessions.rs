@@ -86,7 +86,8 @@ async fn another_sites_page_cannot_write_with_a_sessions_cookie() {
         request.body(Body::from(body.clone())).unwrap()
     };
     let ours = [("origin", "http://example.com")];
-    let cases: [(&str, &[(&str, &str)], u16); 10] = [
+    type Case = (&'static str, &'static [(&'static str, &'static str)], u16);
+    let cases: [Case; 10] = [
         ("application/json", &ours, 200),
         ("application/json", &[("sec-fetch-site", "same-origin")], 200),
         ("application/json", &[], 403),
