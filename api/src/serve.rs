@@ -58,6 +58,7 @@ pub async fn serve(
         rate_limit_per_min: config.http.rate_limit_per_min,
         session_rate_limit_per_min: config.http.session_rate_limit_per_min,
         run_rate_limit_per_min: config.http.run_rate_limit_per_min,
+        webhook_secret_in_query: config.http.webhook_secret_in_query,
         login_rate_limit_per_min: config.http.login_rate_limit_per_min,
         accounts: AccountSettings::of(&config),
         team_limits: holdfast_domain::TeamLimits::from_pairs(config.limits.pairs()),

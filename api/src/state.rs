@@ -10,7 +10,7 @@ use crate::stream_rules::StreamRules;
 use crate::throttle::Throttle;
 use chrono::{DateTime, Utc};
 use holdfast_domain::TeamLimits;
-use holdfast_domain::ids::UserId;
+use holdfast_domain::ids::{BackupTaskId, UserId};
 use holdfast_store::Store;
 use holdfast_vault::{LoginKey, Sealer};
 use ipnet::IpNet;
@@ -23,6 +23,8 @@ use tokio::sync::Semaphore;
 const HASHES_AT_ONCE: usize = 4;
 /// Refusals of one person that the audit log keeps a minute: it must not be filled by trying.
 const REFUSALS_PER_MIN: u32 = 10;
+/// Calls of one task's webhook a minute, and wrong secrets for one id.
+const WEBHOOKS_PER_MIN: u32 = 10;
 
 /// The present; a parameter, so that tests choose it.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -43,6 +45,8 @@ pub struct ApiParts {
     pub run_rate_limit_per_min: u32,
     /// `http.login_rate_limit_per_min`: tries of a secret.
     pub login_rate_limit_per_min: u32,
+    /// `http.webhook_secret_in_query`.
+    pub webhook_secret_in_query: bool,
     /// `accounts`.
     pub accounts: AccountSettings,
     /// Opens two-factor secrets; without it there is no second factor.
@@ -80,6 +84,9 @@ struct Inner {
     guessing: Guessing,
     login_key: Option<LoginKey>,
     refusals: Throttle<UserId>,
+    webhooks: Throttle<BackupTaskId>,
+    webhook_guesses: Throttle<BackupTaskId>,
+    webhook_secret_in_query: bool,
     team_limits: TeamLimits,
     stream_rules: StreamRules,
     hashing: Semaphore,
@@ -104,6 +111,9 @@ impl ApiState {
             guessing: Guessing::new(if has_limits { parts.login_rate_limit_per_min } else { 0 }),
             login_key: parts.login_key,
             refusals: Throttle::new(REFUSALS_PER_MIN),
+            webhooks: Throttle::new(if has_limits { WEBHOOKS_PER_MIN } else { 0 }),
+            webhook_guesses: Throttle::new(if has_limits { WEBHOOKS_PER_MIN } else { 0 }),
+            webhook_secret_in_query: parts.webhook_secret_in_query,
             team_limits: parts.team_limits,
             hashing: Semaphore::new(HASHES_AT_ONCE),
             stream_rules: parts.stream_rules,
@@ -159,6 +169,24 @@ impl ApiState {
     #[must_use]
     pub fn runs(&self) -> &Throttle<UserId> {
         &self.0.runs
+    }
+
+    /// Calls of one task's webhook with its secret.
+    #[must_use]
+    pub fn webhooks(&self) -> &Throttle<BackupTaskId> {
+        &self.0.webhooks
+    }
+
+    /// Wrong secrets for one id, whether there is such a task or not.
+    #[must_use]
+    pub fn webhook_guesses(&self) -> &Throttle<BackupTaskId> {
+        &self.0.webhook_guesses
+    }
+
+    /// Whether a webhook's secret may stand in the address.
+    #[must_use]
+    pub fn webhook_secret_in_query(&self) -> bool {
+        self.0.webhook_secret_in_query
     }
 
     /// Tries of secrets.

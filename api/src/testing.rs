@@ -220,14 +220,43 @@ impl App {
 
     /// A server, a destination and a task of a person.
     pub async fn definitions(&self, person: &Person) -> Definitions {
+        let (server, destination) = self.definitions_once(person).await;
+        let task = self.expect(person, ("POST", "/api/backup-tasks"), task_body(server, destination), 201).await;
+        let task = task["data"]["id"].as_i64().unwrap();
+        Definitions { server, destination, task }
+    }
+
+    /// A server and a destination of a person, made at the first call.
+    pub async fn definitions_once(&self, person: &Person) -> (i64, i64) {
+        let first = async |path: &str| {
+            let list = self.expect(person, ("GET", path), Value::Null, 200).await;
+            list["data"][0]["id"].as_i64()
+        };
+        if let (Some(server), Some(destination)) =
+            (first("/api/remote-servers").await, first("/api/backup-destinations").await)
+        {
+            return (server, destination);
+        }
         let id = |value: Value| value["data"]["id"].as_i64().unwrap();
         let server = json!({"label": "s", "ip_address": "10.0.0.1", "username": "root", "port": 22});
         let server = id(self.expect(person, ("POST", "/api/remote-servers"), server, 201).await);
         let destination = json!({"label": "d", "type": "local"});
-        let destination = id(self.expect(person, ("POST", "/api/backup-destinations"), destination, 201).await);
-        let task = task_body(server, destination);
-        let task = id(self.expect(person, ("POST", "/api/backup-tasks"), task, 201).await);
-        Definitions { server, destination, task }
+        (server, id(self.expect(person, ("POST", "/api/backup-destinations"), destination, 201).await))
+    }
+
+    /// A tag of a person's team.
+    pub async fn tag(&self, person: &Person, label: &str) -> i64 {
+        let made = self.expect(person, ("POST", "/api/tags"), json!({"label": label}), 201).await;
+        made["data"]["id"].as_i64().unwrap()
+    }
+
+    /// A notification stream of a person's team, with nothing in it that could be opened.
+    pub async fn stream(&self, person: &Person) -> i64 {
+        let sql = "INSERT INTO notification_streams (team_id, user_id, label, type, seal_id, sealed_value)
+                   VALUES ($1, $2, 'n', 'email', gen_random_uuid(), 'sealed') RETURNING id";
+        let pool = self.database.owner_pool().await.unwrap();
+        let made = sqlx::query_scalar(sql).bind(person.team_id.0).bind(person.user_id.0);
+        made.fetch_one(&pool).await.unwrap()
     }
 
     /// A finished run with its backup, written as a worker would, by the owner of the database.
@@ -251,6 +280,7 @@ fn parts(store: &Store, clock: &Arc<AtomicI64>, per_minute: u32, runs_per_minute
         rate_limit_per_min: per_minute,
         session_rate_limit_per_min: per_minute.saturating_mul(10),
         run_rate_limit_per_min: runs_per_minute,
+        webhook_secret_in_query: false,
         login_rate_limit_per_min: 5,
         login_key: Some(LoginKey::from_kek(&Kek::generate(&mut StdRng::seed_from_u64(KEK_SEED)))),
         accounts: accounts(),

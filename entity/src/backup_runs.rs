@@ -35,6 +35,7 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     pub started_at: Option<DateTimeUtc>,
     pub completed_at: Option<DateTimeUtc>,
+    pub log_deleted_at: Option<DateTimeUtc>,
 }
 
 /// No relations are declared: joins are written where they are used.

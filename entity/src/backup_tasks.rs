@@ -41,6 +41,7 @@ pub struct Model {
     pub keep_floor: i32,
     pub recycle_secs: i64,
     pub max_duration_secs: Option<i32>,
+    pub alias: Option<String>,
 }
 
 /// No relations are declared: joins are written where they are used.

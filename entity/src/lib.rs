@@ -15,6 +15,7 @@ pub mod backup_streams;
 pub mod backup_task_destinations;
 pub mod backup_task_notification_streams;
 pub mod backup_task_tags;
+pub mod backup_task_webhooks;
 pub mod backup_tasks;
 pub mod backups;
 pub mod members;

@@ -62,6 +62,7 @@ migrations! {
     m20261120_000014_database_restores,
     m20261120_000015_own_backups,
     m20261129_000016_tags_and_streams,
+    m20261129_000017_task_names_and_webhooks,
     m20261129_000020_sessions,
     m20261129_000021_accounts,
     m20261129_000024_audit_chain,

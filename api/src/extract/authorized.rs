@@ -120,6 +120,7 @@ macro_rules! needs {
 }
 
 needs! {
+    ManageTags,
     ViewBackupDestinations, CreateBackupDestinations, UpdateBackupDestinations, DeleteBackupDestinations,
     ViewRemoteServers, CreateRemoteServers, UpdateRemoteServers, DeleteRemoteServers,
     ViewNotificationStreams, CreateNotificationStreams, UpdateNotificationStreams, DeleteNotificationStreams,

@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use holdfast_domain::ids::{
     BackupCopyId, BackupDestinationId, BackupId, BackupRunId, BackupTaskId, NotificationStreamId, OwnBackupId,
-    RemoteServerId, RestoreId, SessionId, TeamId, TokenId, UserId,
+    RemoteServerId, RestoreId, SessionId, TagId, TeamId, TokenId, UserId,
 };
 
 /// Largest id: what a JavaScript number holds exactly.
@@ -36,6 +36,7 @@ path_ids! {
     BackupDestinationId = "Backup destination",
     BackupTaskId = "Backup task",
     BackupRunId = "Backup run",
+    TagId = "Tag",
     BackupId = "Backup",
     BackupCopyId = "Backup copy",
     RestoreId = "Restore",
@@ -45,6 +46,17 @@ path_ids! {
     SessionId = "Session",
     TokenId = "Token",
     TeamId = "Team",
+}
+
+/// A run under its name of page 003.
+#[derive(Clone, Copy, Debug)]
+pub struct LogId(pub BackupRunId);
+
+impl PathId for LogId {
+    const THING: &'static str = "Backup task log";
+    fn from_number(number: i64) -> Self {
+        Self(BackupRunId(number))
+    }
 }
 
 /// The `{id}` of the path.

@@ -14,4 +14,4 @@ pub use authorized::{Authorized, Need, may};
 pub use body::{OurBody, PageBody};
 pub use client_address::ClientAddress;
 pub use id::Id;
-pub use page::Paging;
+pub use page::{ByLabel, Paging};

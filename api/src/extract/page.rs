@@ -1,5 +1,6 @@
 //! `page`, `per_page`, `sort`, `search` and `filter[…]` of a list, and the envelope of its answer. Bad paging values
-//! become the default (page 003's peer never refuses them); nothing here may overflow or reach SQL as text.
+//! become the default (page 003's peer never refuses them); a `sort` or a filter's value that is not known is a 422, because
+//! whoever wrote it would be told something else than they asked for. Nothing here may overflow or reach SQL as text.
 
 use crate::problem::Problem;
 use crate::state::ApiState;
@@ -8,6 +9,7 @@ use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
 use holdfast_store::repositories::{Listed, PageRequest};
 use serde::Serialize;
+use std::marker::PhantomData;
 use utoipa::ToSchema;
 
 const DEFAULT_PER_PAGE: u64 = 15;
@@ -17,18 +19,40 @@ const MAX_PAGE: u64 = 1 << 53;
 /// Longest search text.
 const SEARCH_MAX_CHARS: usize = 255;
 
+/// What a list can be sorted by.
+pub trait Sorting: Send + Sync + 'static {
+    /// The values of `sort`, without the dash that turns the order round.
+    const KNOWN: &'static [&'static str];
+}
+
+/// By id, which is the order in which the rows were made.
+pub struct ById;
+
+impl Sorting for ById {
+    const KNOWN: &'static [&'static str] = &["id", "created_at"];
+}
+
+/// As [`ById`], and by label.
+pub struct ByLabel;
+
+impl Sorting for ByLabel {
+    const KNOWN: &'static [&'static str] = &["id", "created_at", "label"];
+}
+
 /// Which part of a list is wanted, and what its links need.
-pub struct Paging {
+pub struct Paging<S = ById> {
     page: u64,
     per_page: u64,
     newest_first: bool,
+    by_label: bool,
     search: Option<String>,
     query: Vec<(String, String)>,
     /// Absolute address of the list.
     path: String,
+    sorting: PhantomData<S>,
 }
 
-impl FromRequestParts<ApiState> for Paging {
+impl<S: Sorting> FromRequestParts<ApiState> for Paging<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
@@ -44,9 +68,14 @@ impl FromRequestParts<ApiState> for Paging {
         let search = last(&query, "search")
             .map(|text| text.trim().chars().filter(|c| *c != '\0').take(SEARCH_MAX_CHARS).collect::<String>())
             .filter(|text| !text.is_empty());
-        let newest_first = last(&query, "sort").is_some_and(|sort| matches!(sort, "-created_at" | "-id"));
+        let sort = last(&query, "sort").map_or("", str::trim);
+        let (column, newest_first) = sort.strip_prefix('-').map_or((sort, false), |column| (column, true));
+        if !sort.is_empty() && !S::KNOWN.contains(&column) {
+            return Err(Problem::field("sort", "The selected sort is invalid."));
+        }
+        let by_label = column == "label";
         let path = format!("{}{}", state.origin().base(&parts.headers), parts.uri.path());
-        Ok(Self { page, per_page, newest_first, search, query, path })
+        Ok(Self { page, per_page, newest_first, by_label, search, query, path, sorting: PhantomData })
     }
 }
 
@@ -54,7 +83,7 @@ fn last<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
     query.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-impl Paging {
+impl<S> Paging<S> {
     /// For the store.
     #[must_use]
     pub fn request(&self) -> PageRequest {
@@ -63,6 +92,7 @@ impl Paging {
             offset: (self.page - 1) * self.per_page,
             limit: self.per_page,
             newest_first: self.newest_first,
+            by_label: self.by_label,
         }
     }
 
@@ -70,6 +100,27 @@ impl Paging {
     #[must_use]
     pub fn search(&self) -> Option<&str> {
         self.search.as_deref()
+    }
+
+    /// As [`Paging::search`], owned.
+    #[must_use]
+    pub fn search_text(&self) -> Option<String> {
+        self.search.clone()
+    }
+
+    /// The value of `filter[name]` as a text of any kind, without what a database cannot hold.
+    #[must_use]
+    pub fn filter_text(&self, name: &str) -> Option<String> {
+        self.filter(name).map(|text| text.chars().filter(|c| *c != '\0').take(SEARCH_MAX_CHARS).collect())
+    }
+
+    /// The value of `filter[name]`, `1` or `0`, or `true` or `false`.
+    ///
+    /// # Errors
+    /// 422 for any other.
+    pub fn filter_flag(&self, name: &str) -> Result<Option<bool>, Problem> {
+        let text = self.filter_of(name, &["0", "1", "true", "false"])?;
+        Ok(text.map(|text| matches!(text.as_str(), "1" | "true")))
     }
 
     /// The value of `filter[name]`.

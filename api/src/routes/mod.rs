@@ -29,6 +29,7 @@ mod auth;
 mod backup_copies;
 mod backup_destinations;
 mod backup_runs;
+mod backup_task_logs;
 mod backup_tasks;
 mod backups;
 mod cancelling;
@@ -43,14 +44,17 @@ mod sanctum;
 mod setup;
 mod ssh_key;
 mod system;
+mod tags;
 mod teams;
 mod tokens;
 mod user;
+mod webhooks;
 
 fn table() -> Table {
     let mut t = Table::default();
     people(&mut t);
     definitions(&mut t);
+    tasks(&mut t);
     results(&mut t);
     t
 }
@@ -119,7 +123,19 @@ fn definitions(t: &mut Table) {
     t.row("PUT /api/notification-streams/{id}", need(Can::UpdateNotificationStreams), routes!(notification_streams::update::update_notification_stream));
     t.row("DELETE /api/notification-streams/{id}", need(Can::DeleteNotificationStreams), routes!(notification_streams::delete::delete_notification_stream));
     t.row("POST /api/notification-streams/{id}/test", need(Can::UpdateNotificationStreams), routes!(notification_streams::test::test_notification_stream));
+    t.row("GET /api/tags", need(Can::ManageTags), routes!(tags::list::list_tags));
+    t.row("POST /api/tags", need(Can::ManageTags), routes!(tags::create::create_tag));
+    t.row("GET /api/tags/{id}", need(Can::ManageTags), routes!(tags::show::show_tag));
+    t.row("PUT /api/tags/{id}", need(Can::ManageTags), routes!(tags::update::update_tag));
+    t.row("DELETE /api/tags/{id}", need(Can::ManageTags), routes!(tags::delete::delete_tag));
+}
+
+/// What is backed up, and what starts it.
+#[rustfmt::skip]
+fn tasks(t: &mut Table) {
+    let need = Need::Ability;
     t.row("GET /api/backup-tasks", need(Can::ViewBackupTasks), routes!(backup_tasks::list::list_backup_tasks));
+    t.row("GET /api/backup-tasks/upcoming", need(Can::ViewBackupTasks), routes!(backup_tasks::upcoming::list_upcoming_backup_tasks));
     t.row("POST /api/backup-tasks", need(Can::CreateBackupTasks), routes!(backup_tasks::create::create_backup_task));
     t.row("GET /api/backup-tasks/{id}", need(Can::ViewBackupTasks), routes!(backup_tasks::show::show_backup_task));
     t.fresh("PUT /api/backup-tasks/{id}", need(Can::UpdateBackupTasks), routes!(backup_tasks::update::update_backup_task));
@@ -129,6 +145,13 @@ fn definitions(t: &mut Table) {
     t.row("POST /api/backup-tasks/{id}/run", need(Can::RunBackupTasks), routes!(backup_tasks::run::run_backup_task));
     t.row("GET /api/backup-tasks/{id}/retention-preview", need(Can::ViewBackups), routes!(backup_tasks::retention_preview::preview_retention));
     t.fresh("POST /api/backup-tasks/{id}/prune", need(Can::DeleteBackups), routes!(backup_tasks::prune::prune_backup_task));
+    t.row("POST /api/backup-tasks/{id}/pause", need(Can::UpdateBackupTasks), routes!(backup_tasks::pause::pause_backup_task));
+    t.row("POST /api/backup-tasks/{id}/resume", need(Can::UpdateBackupTasks), routes!(backup_tasks::resume::resume_backup_task));
+    t.row("POST /api/backup-tasks/{id}/duplicate", need(Can::CreateBackupTasks), routes!(backup_tasks::duplicate::duplicate_backup_task));
+    t.row("GET /api/backup-tasks/{id}/webhook", need(Can::ViewBackupTasks), routes!(backup_tasks::webhook::show::show_webhook));
+    t.fresh("POST /api/backup-tasks/{id}/webhook", need(Can::UpdateBackupTasks), routes!(backup_tasks::webhook::create::create_webhook));
+    t.row("DELETE /api/backup-tasks/{id}/webhook", need(Can::UpdateBackupTasks), routes!(backup_tasks::webhook::delete::delete_webhook));
+    t.row("POST /webhooks/backup-tasks/{id}/run", Need::Public, routes!(webhooks::run::run_by_webhook));
 }
 
 /// What came of it.
@@ -138,6 +161,9 @@ fn results(t: &mut Table) {
     t.row("GET /api/audit-events", need(Can::ViewAuditEvents), routes!(audit_events::list::list_audit_events));
     t.row("GET /api/audit-events/verify", need(Can::ViewAuditEvents), routes!(audit_events::verify::verify_audit_events));
     t.row("GET /api/teams/current/limits", Need::AnyToken, routes!(teams::limits::show_team_limits));
+    t.row("GET /api/backup-task-logs", need(Can::ViewBackupTasks), routes!(backup_task_logs::list::list_backup_task_logs));
+    t.row("GET /api/backup-task-logs/{id}", need(Can::ViewBackupTasks), routes!(backup_task_logs::show::show_backup_task_log));
+    t.row("DELETE /api/backup-task-logs/{id}", need(Can::DeleteBackupTasks), routes!(backup_task_logs::delete::delete_backup_task_log));
     t.row("GET /api/backup-runs", need(Can::ViewBackupTasks), routes!(backup_runs::list::list_backup_runs));
     t.row("GET /api/backup-runs/{id}", need(Can::ViewBackupTasks), routes!(backup_runs::show::show_backup_run));
     t.row("GET /api/backup-runs/{id}/log", need(Can::ViewBackupTasks), routes!(backup_runs::log::show_backup_run_log));

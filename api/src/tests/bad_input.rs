@@ -93,7 +93,12 @@ const TASK: &[&str] = &[
     "source",
     "limits",
     "retention",
+    "tags",
+    "notification_streams",
+    "alias",
 ];
+const STREAM: &[&str] =
+    &["label", "type", "value", "additional_value", "notifications", "events", "is_team_wide", "config"];
 const SOURCE: &[&str] = &[
     "paths",
     "excludes",
@@ -129,12 +134,18 @@ fn fields(path: &str) -> &'static [&'static str] {
         "/api/backup-destinations" | "/api/backup-destinations/{id}" => DESTINATION,
         "/api/backup-tasks" | "/api/backup-tasks/{id}" => TASK,
         "/api/backup-tasks/{id}/run" => &["backup_destination_ids"],
+        "/api/backup-tasks/{id}/duplicate" => &["label"],
+        "/api/backup-tasks/{id}/pause" | "/api/backup-tasks/{id}/resume" | "/api/backup-tasks/{id}/webhook" => {
+            &["label"]
+        }
+        "/api/notification-streams" | "/api/notification-streams/{id}" => STREAM,
+        "/api/tags" | "/api/tags/{id}" => &["label", "description", "colour"],
         "/api/backup-tasks/{id}/prune" => &["older_than_secs", "dry_run"],
         "/api/backups/{id}" => &["held", "recycled", "confirm"],
         "/api/backups/{id}/copies" => &["backup_destination_ids"],
         "/api/backups/{id}/restore" => RESTORE,
         "/api/system/backups" => &["backup_destination_id", "recipients"],
-        "/api/system/backups/{id}/restore" => &[],
+        "/api/system/backups/{id}/restore" | "/webhooks/backup-tasks/{id}/run" => &[],
         "/api/system/users" => &["name", "email", "password", "timezone", "is_operator"],
         "/api/system/users/{id}/suspend" => &["reason", "until", "note"],
         "/api/system/users/{id}/unsuspend" => &["note"],
@@ -163,9 +174,10 @@ async fn no_field_of_any_route_makes_a_500() {
     let made = app.definitions(&ann).await;
     let (_, backup) = app.backup(&ann, &made).await;
     let session = app.session(&ann).await;
+    let (tag, stream) = (app.tag(&ann, "t").await, app.stream(&ann).await);
     let values = hostile();
     for row in rows().into_iter().filter(|row| matches!(row.method.as_str(), "POST" | "PUT" | "PATCH")) {
-        let skipped = ["/check", "/cancel", "/setup", "/logout"];
+        let skipped = ["/test", "/check", "/cancel", "/setup", "/logout"];
         if skipped.iter().any(|end| row.path.ends_with(end)) {
             continue;
         }
@@ -174,6 +186,11 @@ async fn no_field_of_any_route_makes_a_500() {
                 (made.server, json!({"label": "s", "ip_address": "10.9.9.9", "username": "root", "port": 22}))
             }
             Some("backup-destinations") => (made.destination, json!({"label": "d", "type": "custom_s3"})),
+            Some("notification-streams") => (
+                stream,
+                json!({"label": "n", "type": "email", "value": "a@example.com", "notifications": {"on_failure": true}}),
+            ),
+            Some("tags") => (tag, json!({"label": "t"})),
             Some("backups") => (backup, json!({"target": {"remote_server_id": made.server, "path": "/n"}})),
             Some("tokens") => (0, json!({"name": "t", "abilities": ["*"]})),
             Some("auth" | "user" | "sanctum") => (0, json!({})),

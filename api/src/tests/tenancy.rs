@@ -23,6 +23,8 @@ struct Two {
     session: i64,
     token: i64,
     bobs_session: String,
+    tag: i64,
+    stream: i64,
 }
 
 const OWN_BACKUP: &str = "INSERT INTO own_backups (team_id, backup_destination_id, recipients, object_name)
@@ -53,7 +55,8 @@ async fn two() -> Two {
     let session: i64 = sqlx::query_scalar("SELECT max(id) FROM sessions").fetch_one(&pool).await.unwrap();
     let token = ann.token.split_once('|').unwrap().0.parse().unwrap();
     let bobs_session = app.session(&bob).await;
-    Two { app, ann, bob, anns, bobs, run, backup, copy, restore, own_backup, session, token, bobs_session }
+    let (tag, stream) = (app.tag(&ann, "t").await, app.stream(&ann).await);
+    Two { app, ann, bob, anns, bobs, run, backup, copy, restore, own_backup, session, token, bobs_session, tag, stream }
 }
 
 impl Two {
@@ -63,7 +66,9 @@ impl Two {
             "remote-servers" => self.anns.server,
             "backup-destinations" => self.anns.destination,
             "backup-tasks" => self.anns.task,
-            "backup-runs" => self.run,
+            "backup-runs" | "backup-task-logs" => self.run,
+            "tags" => self.tag,
+            "notification-streams" => self.stream,
             "backups" => self.backup,
             "backup-copies" => self.copy,
             "restores" => self.restore,
@@ -95,6 +100,9 @@ impl Two {
             "SELECT t::text FROM backup_destinations t WHERE team_id = $1",
             "SELECT t::text FROM backup_tasks t WHERE team_id = $1",
             "SELECT t::text FROM backup_task_destinations t WHERE team_id = $1",
+            "SELECT t::text FROM tags t WHERE team_id = $1",
+            "SELECT t::text FROM backup_run_lines t WHERE team_id = $1",
+            "SELECT t::text FROM backup_task_webhooks t WHERE team_id = $1",
             "SELECT t::text FROM backup_runs t WHERE team_id = $1",
             "SELECT t::text FROM backups t WHERE team_id = $1",
             "SELECT t::text FROM backup_copies t WHERE team_id = $1",
@@ -156,6 +164,11 @@ async fn a_foreign_id_in_a_body_is_an_absent_one() {
     let restore = format!("/api/backups/{bobs_backup}/restore");
     let target = |id: i64| json!({"target": {"remote_server_id": id, "path": "/x"}});
     let copy = |id: i64| json!({"target": {"remote_server_id": two.bobs.server, "path": "/x"}, "copy_id": id});
+    let with = |field: &str, id: i64| {
+        let mut body = task_body(two.bobs.server, two.bobs.destination);
+        body[field] = json!([id]);
+        body
+    };
     type Make<'a> = Box<dyn Fn(i64) -> Value + 'a>;
     let cases: Vec<(&str, &str, i64, Make<'_>)> = vec![
         ("POST", "/api/backup-tasks", two.anns.server, Box::new(|id| task_body(id, two.bobs.destination))),
@@ -168,6 +181,10 @@ async fn a_foreign_id_in_a_body_is_an_absent_one() {
             two.anns.destination,
             Box::new(|id| json!({"backup_destination_ids": [two.bobs.destination, id]})),
         ),
+        ("PUT", &task, two.tag, Box::new(|id| json!({"tags": [id]}))),
+        ("PUT", &task, two.stream, Box::new(|id| json!({"notification_streams": [id]}))),
+        ("POST", "/api/backup-tasks", two.tag, Box::new(|id| with("tags", id))),
+        ("POST", "/api/backup-tasks", two.stream, Box::new(|id| with("notification_streams", id))),
         ("POST", &run, two.anns.destination, Box::new(|id| json!({"backup_destination_ids": [id]}))),
         ("POST", &restore, two.anns.server, Box::new(target)),
         ("POST", &restore, anns_copy, Box::new(copy)),

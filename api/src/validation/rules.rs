@@ -28,6 +28,15 @@ pub fn appended_filename(raw: &str) -> Result<String, &'static str> {
     )
 }
 
+/// A task's name for scripts.
+pub fn alias(raw: &str) -> Result<String, &'static str> {
+    let name = raw.trim();
+    let is_word = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let fits = (1..=64).contains(&name.len()) && is_word && !name.starts_with('-') && !name.ends_with('-');
+    fits.then(|| name.to_owned())
+        .ok_or("it may have small letters, digits and dashes, at most 64, with no dash at either end")
+}
+
 /// A folder at a destination.
 pub fn store_path(raw: &str) -> Result<String, &'static str> {
     let path = raw.trim();
@@ -87,6 +96,14 @@ mod tests {
             [&good[..61], &good.replace('q', "z"), &good.to_uppercase(), "age1", "ssh-ed25519 AAAA", "AGE-SECRET-KEY-1"]
         {
             assert!(age_recipient(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_alias_is_a_word_in_small_letters() {
+        assert_eq!(alias(" web-01 ").as_deref(), Ok("web-01"));
+        for bad in ["", "-", "-a", "a-", "A", "a_b", "a b", "é", "a/b", &"a".repeat(65)] {
+            assert!(alias(bad).is_err(), "{bad}");
         }
     }
 

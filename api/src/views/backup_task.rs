@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use holdfast_domain::schedule::{TimeOfDay, shown_times};
 use holdfast_domain::source::{DatabaseSpec, SourceSpec};
 use holdfast_store::repositories::retention::rule_of;
+use holdfast_store::repositories::task_attachments::AttachedTag;
 use holdfast_store::rows;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -45,6 +46,19 @@ pub struct BackupTaskView {
     encryption: EncryptionView,
     limits: LimitsView,
     retention: RetentionView,
+    /// By id.
+    tags: Vec<TagOnTaskView>,
+    /// Ids of those attached to this task; those of all the team are told of it too.
+    notification_streams: Vec<i64>,
+    /// A name for scripts.
+    #[schema(required)]
+    alias: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct TagOnTaskView {
+    id: i64,
+    label: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -97,6 +111,7 @@ struct ScheduleView {
     /// 0 = Sunday.
     #[schema(required)]
     weekday: Option<i16>,
+    /// Null for a task that is paused or runs by hand alone.
     #[schema(required)]
     next_run_at: Option<String>,
 }
@@ -128,6 +143,10 @@ struct LimitsView {
 pub struct TaskContext {
     /// In order.
     pub destination_ids: Vec<i64>,
+    /// By id.
+    pub tags: Vec<AttachedTag>,
+    /// Ascending.
+    pub stream_ids: Vec<i64>,
     /// Whether a run is unfinished.
     pub is_running: bool,
     /// Of the reader.
@@ -137,6 +156,12 @@ pub struct TaskContext {
 }
 
 impl BackupTaskView {
+    /// Which task.
+    #[must_use]
+    pub fn id(&self) -> i64 {
+        self.id
+    }
+
     /// The view of `row`.
     #[must_use]
     pub fn of(row: rows::backup_tasks::Model, context: TaskContext) -> Self {
@@ -156,7 +181,7 @@ impl BackupTaskView {
                 appended_filename: row.appended_filename,
                 path: row.store_path,
             },
-            notification_streams_count: 0,
+            notification_streams_count: context.stream_ids.len() as u64,
             status: status(context.is_running),
             has_isolated_credentials: row.isolated_username.is_some(),
             has_encryption_password: row.sealed_encryption_password.is_some(),
@@ -169,6 +194,9 @@ impl BackupTaskView {
             isolated_username: row.isolated_username,
             encryption: EncryptionView { mode: row.encryption_mode, recipients: row.encryption_recipients },
             limits: LimitsView { max_duration_secs: row.max_duration_secs },
+            tags: context.tags.into_iter().map(|tag| TagOnTaskView { id: tag.id, label: tag.label }).collect(),
+            notification_streams: context.stream_ids,
+            alias: row.alias,
         }
     }
 }
@@ -190,7 +218,7 @@ fn schedule(row: &rows::backup_tasks::Model, context: &TaskContext, local_zone: 
         custom_cron: row.custom_cron.clone(),
         timezone: row.timezone.clone(),
         weekday: row.weekday,
-        next_run_at: time::utc_or_null(row.next_run_at),
+        next_run_at: time::utc_or_null(row.next_run_at.filter(|_| row.paused_at.is_none())),
     }
 }
 
@@ -217,6 +245,7 @@ fn source(row: &rows::backup_tasks::Model) -> SourceView {
         Ok(SourceSpec::Database(spec)) => {
             view.database_name = comma_list(&spec.databases);
             view.excluded_tables = comma_list(&spec.excluded_tables);
+            view.path = spec.path.clone();
             view.database = Some(database(spec, row.sealed_source_password.is_some()));
         }
         // A row of another version: the page's fields stay null rather than the whole list failing.

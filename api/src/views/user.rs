@@ -78,6 +78,10 @@ pub struct UserCounts {
     pub servers: u64,
     /// Destinations.
     pub destinations: u64,
+    /// Tags.
+    pub tags: u64,
+    /// Notification streams.
+    pub streams: u64,
 }
 
 impl UserView {
@@ -114,8 +118,8 @@ impl UserView {
             related_entities: EntityCounts {
                 remote_servers: counts.servers,
                 backup_destinations: counts.destinations,
-                tags: 0,
-                notification_streams: 0,
+                tags: counts.tags,
+                notification_streams: counts.streams,
             },
             timestamps: UserTimestamps { account_created: time::utc(row.created_at) },
         }

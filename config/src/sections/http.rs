@@ -23,6 +23,8 @@ pub struct HttpConfig {
     pub session_rate_limit_per_min: u32,
     /// Starts of runs a minute for one user; 0 = no limit.
     pub run_rate_limit_per_min: u32,
+    /// Whether the secret of a task's webhook may stand in the address.
+    pub webhook_secret_in_query: bool,
     /// Tries of a password, a code or another secret a minute, for one account or client.
     pub login_rate_limit_per_min: u32,
     /// Largest body of a request.
@@ -42,6 +44,7 @@ impl HttpConfig {
         let rate_limit_per_min = reader.within("http.rate_limit_per_min", 0..=1_000_000);
         let session_rate_limit_per_min = reader.within("http.session_rate_limit_per_min", 0..=1_000_000);
         let run_rate_limit_per_min = reader.within("http.run_rate_limit_per_min", 0..=1_000_000);
+        let webhook_secret_in_query = reader.required("http.webhook_secret_in_query");
         let login_rate_limit_per_min = reader.within("http.login_rate_limit_per_min", 1..=10_000);
         let max_body_bytes = reader.within("http.max_body_bytes", 16_384..=104_857_600);
         let seconds = |from: u64, to| Duration::from_secs(from)..=Duration::from_secs(to);
@@ -63,6 +66,7 @@ impl HttpConfig {
             rate_limit_per_min: rate_limit_per_min?,
             session_rate_limit_per_min: session_rate_limit_per_min?,
             run_rate_limit_per_min: run_rate_limit_per_min?,
+            webhook_secret_in_query: webhook_secret_in_query?,
             login_rate_limit_per_min: login_rate_limit_per_min?,
             max_body_bytes: max_body_bytes?,
             header_timeout: header_timeout?,

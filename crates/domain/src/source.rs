@@ -53,6 +53,9 @@ pub struct DatabaseSpec {
     /// Roles and tablespaces as a stream of their own (PostgreSQL); none = when all databases are read.
     #[serde(default)]
     pub globals: Option<bool>,
+    /// A path that a client of page 003 gave besides: shown again as that page does, and never read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
 }
 
 /// A database engine.

@@ -142,7 +142,7 @@ impl Operator<'_> {
     /// # Errors
     /// The database failed.
     pub async fn person(&self, id: UserId) -> Result<Option<PersonRow>, StoreError> {
-        let page = PageRequest { offset: 0, limit: 1, newest_first: false };
+        let page = PageRequest { offset: 0, limit: 1, newest_first: false, by_label: false };
         Ok(self.people_where(Some(id.0), page, &PersonFilter::default()).await?.rows.pop())
     }
 
@@ -179,7 +179,7 @@ impl Operator<'_> {
     /// # Errors
     /// The database failed.
     pub async fn team(&self, id: TeamId) -> Result<Option<TeamRow>, StoreError> {
-        let page = PageRequest { offset: 0, limit: 1, newest_first: false };
+        let page = PageRequest { offset: 0, limit: 1, newest_first: false, by_label: false };
         Ok(self.teams_where(Some(id.0), page, None).await?.rows.pop())
     }
 

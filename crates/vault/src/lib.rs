@@ -18,6 +18,7 @@ pub mod team_keys;
 pub mod ticket;
 pub mod token;
 pub mod totp;
+pub mod webhook;
 
 pub use kek::{Kek, KekError, KekOrigin};
 pub use login_key::LoginKey;
@@ -51,13 +52,14 @@ mod tests {
             Probe::<crate::manifest::MacKey>::HAS_DEBUG,
             Probe::<crate::one_time::OneTimeSecret>::HAS_DEBUG,
             Probe::<crate::token::PlainToken>::HAS_DEBUG,
+            Probe::<crate::webhook::WebhookSecret>::HAS_DEBUG,
             Probe::<crate::ticket::TicketSecret>::HAS_DEBUG,
             Probe::<crate::ticket::SetupSecret>::HAS_DEBUG,
             Probe::<crate::ticket::SessionSecret>::HAS_DEBUG,
             Probe::<crate::private_key::ImportedKey>::HAS_DEBUG,
             Probe::<crate::recovery_kit::RecoveryKit<'_>>::HAS_DEBUG,
         ];
-        assert_eq!(found, [false; 12]);
+        assert!(!found.contains(&true), "{found:?}");
         let control = Probe::<crate::SealContext>::HAS_DEBUG;
         assert!(control, "the probe itself works");
     }

@@ -15,6 +15,7 @@ use axum::http::StatusCode;
 use holdfast_store::TeamTx;
 use holdfast_store::operator::Holdings;
 use holdfast_store::repositories::PageRequest;
+use holdfast_store::repositories::remote_servers::ServerFilter;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -109,8 +110,8 @@ pub async fn delete_account(
 /// The team's key on each server that is logged in to with it.
 async fn keys(tx: &TeamTx) -> Result<Vec<KeyLeftBehind>, Problem> {
     let Some(key) = tx.team_keys().newest("ssh").await? else { return Ok(Vec::new()) };
-    let page = PageRequest { offset: 0, limit: NAMED_MAX, newest_first: false };
-    let servers = tx.remote_servers().list(page, None).await?.rows;
+    let page = PageRequest { offset: 0, limit: NAMED_MAX, newest_first: false, by_label: false };
+    let servers = tx.remote_servers().list(page, &ServerFilter::default()).await?.rows;
     let with_key = servers.into_iter().filter(|row| row.auth_method == "team_key");
     Ok(with_key
         .map(|row| KeyLeftBehind {

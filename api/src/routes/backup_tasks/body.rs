@@ -16,6 +16,8 @@ const MODES: [&str; 4] = ["managed", "recipients", "password", "none"];
 const DESTINATIONS_MAX: usize = 10;
 /// Public keys of one task at most.
 const RECIPIENTS_MAX: usize = 20;
+/// Tags of one task at most, and notification streams.
+const ATTACHED_MAX: usize = 50;
 
 /// A task as a client writes it. Fields of page 003 and, after them, ours.
 #[derive(Default, Validate, ToSchema)]
@@ -68,13 +70,20 @@ pub(crate) struct Body {
     pub source: Option<SourceBody>,
     pub limits: Option<LimitsBody>,
     pub retention: Option<RetentionBody>,
+    /// Ids of the team's tags; an empty list takes them all off.
+    pub tags: Option<Vec<i64>>,
+    /// Ids of the team's notification streams; an empty list takes them all off.
+    pub notification_streams: Option<Vec<i64>>,
+    /// A name for scripts: small letters, digits and dashes, at most 64, unique among the team's tasks. Null takes it away.
+    pub alias: Option<String>,
 }
 
 /// Which fields a body has, null or not: absent and null differ in an update.
 pub(crate) struct Sent(BTreeSet<&'static str>);
 
 /// Fields whose absence differs from null.
-const CLEARABLE: [&str; 13] = [
+const CLEARABLE: [&str; 14] = [
+    "alias",
     "description",
     "source_path",
     "database_name",
@@ -149,6 +158,9 @@ impl Body {
             encryption: fields.object("encryption", Presence::Optional, EncryptionBody::read),
             source: fields.object("source", Presence::Optional, SourceBody::read),
             limits: fields.object("limits", Presence::Optional, LimitsBody::read),
+            tags: attached("tags", fields),
+            notification_streams: attached("notification_streams", fields),
+            alias: fields.parsed("alias", Presence::Optional, rules::alias),
             retention,
         };
         fields.check(&body);
@@ -215,6 +227,12 @@ impl EncryptionBody {
         }
         body
     }
+}
+
+/// Ids to attach; null is the empty list, because a form cannot write that one.
+fn attached(name: &'static str, fields: &mut Fields) -> Option<Vec<i64>> {
+    let is_none = fields.sent(name) && !fields.filled(name);
+    fields.integers(name, Presence::Optional, ATTACHED_MAX).or(is_none.then(Vec::new))
 }
 
 /// The singular is not required where the list is given.

@@ -3,7 +3,8 @@
 use super::body::{Body, Sent};
 use super::limits::LimitsBody;
 use super::plan::{self, Timing};
-use super::{SECRETS, references, retention_body, view};
+use super::references::References;
+use super::{SECRETS, alias_taken, attach, retention_body, view};
 use crate::audit::secrets;
 use crate::extract::{Authorized, PageBody, may};
 use crate::limits;
@@ -45,8 +46,8 @@ pub async fn create_backup_task(
     let tx = state.store().for_team(&auth.access).await?;
     limits::take(&state, &tx, Limit::BackupTasks).await?;
     let destination_ids = body.destination_ids().unwrap_or_default();
-    let is_list = body.backup_destination_ids.is_some();
-    references::check(&tx, body.remote_server_id, Some(&destination_ids), is_list).await?;
+    References::of(&body, Some(&destination_ids)).check(&tx).await?;
+    let (tags, streams) = (body.tags.clone(), body.notification_streams.clone());
     let mut seal = RowSeal::fresh(&state, auth.access.team_id());
     let source_password = body.source.as_ref().and_then(|source| source.password.as_deref());
     let isolated_password = body.isolated_password.as_deref().filter(|_| body.isolated_username.is_some());
@@ -76,8 +77,10 @@ pub async fn create_backup_task(
         encryption_recipients: encryption.recipients,
         isolated_username: body.isolated_username,
         max_duration_secs: LimitsBody::max_duration(body.limits.as_ref(), None),
+        alias: body.alias,
     };
-    let row = tx.backup_tasks().create(new, &destination_ids, now).await?;
+    let row = tx.backup_tasks().create(new, &destination_ids, now).await.map_err(alias_taken)?;
+    attach(&tx, &row, tags.as_deref(), streams.as_deref()).await?;
     let subject = format!("backup_tasks:{}", row.id);
     limits::interval(&state, &tx, &row).await?;
     let view = view(&tx, row.clone(), auth.user_id, now).await?;

@@ -3,16 +3,14 @@
 use super::find;
 use crate::extract::{Authorized, Id, may};
 use crate::problem::Problem;
+use crate::routes::backup_task_logs::show::view;
 use crate::state::ApiState;
 use crate::views::log::LogView;
 use crate::views::{Data, data};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use holdfast_domain::ids::{BackupRunId, BackupTaskId};
-
-/// Lines of a log that this answer holds at most; `backup-runs/{id}/log` gives all.
-const LINES_MAX: u64 = 10_000;
+use holdfast_domain::ids::BackupTaskId;
 
 /// The newest run as page 003 knows it: shown from the 202 on.
 #[utoipa::path(get, path = "/api/backup-tasks/{id}/latest-log", tag = "backup-tasks", params(("id" = u64, Path)),
@@ -25,10 +23,9 @@ pub async fn show_latest_log(
     let tx = state.store().for_team(&auth.access).await?;
     find(&tx, id).await?;
     let run = tx
-        .backup_runs()
+        .task_logs()
         .latest_of(id)
         .await?
         .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no_logs", "No logs found for this backup task."))?;
-    let log = tx.backup_runs().log(BackupRunId(run.id), 0, LINES_MAX).await?;
-    Ok(data(LogView::of(run, &log.lines)))
+    Ok(data(view(&tx, run).await?))
 }

@@ -3,19 +3,25 @@
 pub mod body;
 pub mod create;
 pub mod delete;
+pub mod duplicate;
 pub mod latest_log;
 pub mod limits;
 pub mod list;
+pub mod pause;
 pub mod plan;
 pub mod prune;
 pub mod references;
+pub mod resume;
 pub mod retention_body;
 pub mod retention_preview;
 pub mod run;
 pub mod show;
 pub mod source_body;
+pub mod start;
 pub mod status;
+pub mod upcoming;
 pub mod update;
+pub mod webhook;
 
 use crate::audit::SealedFields;
 use crate::extract::id::found;
@@ -25,7 +31,7 @@ use crate::views::time;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use holdfast_domain::ids::{BackupTaskId, UserId};
-use holdfast_store::{TeamTx, rows};
+use holdfast_store::{StoreError, TeamTx, rows};
 
 /// What is sealed in a row.
 pub(super) const SECRETS: &SealedFields<rows::backup_tasks::Model> = &[
@@ -46,11 +52,60 @@ pub(super) async fn view(
     user_id: UserId,
     now: DateTime<Utc>,
 ) -> Result<BackupTaskView, Problem> {
-    let id = row.id;
-    let destination_ids = tx.backup_tasks().destinations_of(&[id]).await?.remove(&id).unwrap_or_default();
-    let is_running = tx.backup_tasks().running_among(&[id]).await?.contains(&id);
+    let mut views = views(tx, vec![row], user_id, now).await?;
+    views.pop().ok_or_else(|| Problem::internal_text("one task has one view"))
+}
+
+/// Tasks as the wire shows them, in the same order; as many queries for a hundred as for one.
+pub(super) async fn views(
+    tx: &TeamTx,
+    rows: Vec<rows::backup_tasks::Model>,
+    user_id: UserId,
+    now: DateTime<Utc>,
+) -> Result<Vec<BackupTaskView>, Problem> {
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let mut destinations = tx.backup_tasks().destinations_of(&ids).await?;
+    let running = tx.backup_tasks().running_among(&ids).await?;
+    let mut tags = tx.task_attachments().tags_of(&ids).await?;
+    let mut streams = tx.task_attachments().streams_of(&ids).await?;
     let user_zone = user_zone(tx, user_id).await?;
-    Ok(BackupTaskView::of(row, TaskContext { destination_ids, is_running, user_zone, now }))
+    let view = |row: rows::backup_tasks::Model| {
+        let context = TaskContext {
+            destination_ids: destinations.remove(&row.id).unwrap_or_default(),
+            tags: tags.remove(&row.id).unwrap_or_default(),
+            stream_ids: streams.remove(&row.id).unwrap_or_default(),
+            is_running: running.contains(&row.id),
+            user_zone,
+            now,
+        };
+        BackupTaskView::of(row, context)
+    };
+    Ok(rows.into_iter().map(view).collect())
+}
+
+/// Attaches what a body names; what it does not name stays.
+pub(super) async fn attach(
+    tx: &TeamTx,
+    row: &rows::backup_tasks::Model,
+    tags: Option<&[i64]>,
+    streams: Option<&[i64]>,
+) -> Result<(), Problem> {
+    let id = BackupTaskId(row.id);
+    if let Some(ids) = tags {
+        tx.task_attachments().set_tags(id, ids).await?;
+    }
+    if let Some(ids) = streams {
+        tx.task_attachments().set_streams(id, ids).await?;
+    }
+    Ok(())
+}
+
+/// Another task of the team has the alias.
+pub(super) fn alias_taken(error: StoreError) -> Problem {
+    match error {
+        StoreError::Duplicate(_) => Problem::field("alias", "The alias has already been taken."),
+        other => other.into(),
+    }
 }
 
 /// The task, or the 404.

@@ -66,15 +66,24 @@ impl Timing {
         }
     }
 
-    /// When it is due next; notes what is missing.
-    pub fn next_run(&self, fields: &mut Fields, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let columns = ScheduleColumns {
+    fn columns(&self) -> ScheduleColumns<'_> {
+        ScheduleColumns {
             frequency: &self.frequency,
             time_to_run_at: self.time_to_run_at.as_deref(),
             custom_cron: self.custom_cron.as_deref(),
             timezone: self.timezone.as_deref(),
             weekday: self.weekday,
-        };
+        }
+    }
+
+    /// When it is due next after `now`; none where it is not scheduled, or by nothing that can be read.
+    pub fn next_after(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        Schedule::from_columns(&self.columns()).ok()?.next_after(now)
+    }
+
+    /// When it is due next; notes what is missing.
+    pub fn next_run(&self, fields: &mut Fields, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let columns = self.columns();
         let (time, cron) = ("time_to_run_at", "custom_cron_expression");
         let (field, sentence) = match Schedule::from_columns(&columns) {
             Ok(schedule) => return schedule.next_after(now),
@@ -176,6 +185,11 @@ fn database(
         port: port.or_else(|| before.as_ref()?.port),
         username: given.and_then(|source| source.username.clone()).or_else(|| before.as_ref()?.username.clone()),
         globals: given.and_then(|source| source.globals).or_else(|| before.as_ref()?.globals),
+        path: sent.or_stored(
+            "source_path",
+            body.source_path.clone(),
+            before.as_ref().and_then(|spec| spec.path.clone()),
+        ),
     })
 }
 

@@ -1,34 +1,67 @@
 //! Other rows that a body names: a foreign id gets the same sentence as an absent one.
 
+use super::body::Body;
 use crate::extract::id::MAX_ID;
 use crate::problem::{FieldErrors, Problem};
 use holdfast_domain::ids::RemoteServerId;
 use holdfast_store::TeamTx;
 
-/// 422 for every id that is not the team's.
-///
-/// # Errors
-/// As said, or the database failed.
-pub(super) async fn check(
-    tx: &TeamTx,
-    server: Option<i64>,
-    destinations: Option<&[i64]>,
-    is_list: bool,
-) -> Result<(), Problem> {
-    let mut errors = FieldErrors::default();
-    if let Some(id) = server
-        && !has_server(tx, id).await?
-    {
-        errors.push("remote_server_id", "The selected remote server is invalid.".to_owned());
-    }
-    if let Some(ids) = destinations {
-        let can_exist = ids.iter().all(|id| (1..=MAX_ID).contains(id));
-        if !can_exist || tx.backup_destinations().count_of(ids).await? != ids.len() as u64 {
-            let field = if is_list { "backup_destination_ids" } else { "backup_destination_id" };
-            errors.push(field, "The selected backup destination is invalid.".to_owned());
+/// What a body names; what it does not name is not looked at.
+#[derive(Clone, Copy, Default)]
+pub(super) struct References<'a> {
+    pub server: Option<i64>,
+    pub destinations: Option<&'a [i64]>,
+    /// Whether the destinations came as a list: the field that an error names.
+    pub is_list: bool,
+    pub tags: Option<&'a [i64]>,
+    pub streams: Option<&'a [i64]>,
+}
+
+impl<'a> References<'a> {
+    /// Of a task's body, whose destinations were read before.
+    pub fn of(body: &'a Body, destinations: Option<&'a [i64]>) -> Self {
+        Self {
+            server: body.remote_server_id,
+            destinations,
+            is_list: body.backup_destination_ids.is_some(),
+            tags: body.tags.as_deref(),
+            streams: body.notification_streams.as_deref(),
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(Problem::validation(errors)) }
+
+    /// 422 for every id that is not the team's.
+    ///
+    /// # Errors
+    /// As said, or the database failed.
+    pub async fn check(&self, tx: &TeamTx) -> Result<(), Problem> {
+        let mut errors = FieldErrors::default();
+        if let Some(id) = self.server
+            && !has_server(tx, id).await?
+        {
+            errors.push("remote_server_id", "The selected remote server is invalid.".to_owned());
+        }
+        if let Some(ids) = self.destinations
+            && !(can_exist(ids) && tx.backup_destinations().count_of(ids).await? == ids.len() as u64)
+        {
+            let field = if self.is_list { "backup_destination_ids" } else { "backup_destination_id" };
+            errors.push(field, "The selected backup destination is invalid.".to_owned());
+        }
+        if let Some(ids) = self.tags
+            && !(can_exist(ids) && tx.task_attachments().count_tags(ids).await? == ids.len() as u64)
+        {
+            errors.push("tags", "The selected tags is invalid.".to_owned());
+        }
+        if let Some(ids) = self.streams
+            && !(can_exist(ids) && tx.task_attachments().count_streams(ids).await? == ids.len() as u64)
+        {
+            errors.push("notification_streams", "The selected notification streams is invalid.".to_owned());
+        }
+        if errors.is_empty() { Ok(()) } else { Err(Problem::validation(errors)) }
+    }
+}
+
+fn can_exist(ids: &[i64]) -> bool {
+    ids.iter().all(|id| (1..=MAX_ID).contains(id))
 }
 
 async fn has_server(tx: &TeamTx, id: i64) -> Result<bool, Problem> {

@@ -3,7 +3,8 @@
 use super::body::{Body, Sent};
 use super::limits::LimitsBody;
 use super::plan::{self, Encryption, Timing};
-use super::{SECRETS, references, retention_body, view};
+use super::references::References;
+use super::{SECRETS, alias_taken, attach, retention_body, view};
 use crate::audit::secrets;
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
@@ -51,8 +52,7 @@ pub async fn update_backup_task(
     fields.finish()?;
 
     let destination_ids = body.destination_ids();
-    let is_list = body.backup_destination_ids.is_some();
-    references::check(&tx, body.remote_server_id, destination_ids.as_deref(), is_list).await?;
+    References::of(&body, destination_ids.as_deref()).check(&tx).await?;
     if let Some(ids) = &destination_ids {
         tx.backup_tasks().set_destinations(id, ids).await?;
     }
@@ -60,13 +60,14 @@ pub async fn update_backup_task(
     if is_other_timing {
         row.next_run_at = next_run_at;
     }
+    attach(&tx, &row, body.tags.as_deref(), body.notification_streams.as_deref()).await?;
     set_timing(&mut row, timing);
     set_rule(&mut row, &rule);
     let mut seal = RowSeal::new(&state, auth.access.team_id(), row.seal_id);
     seal_secrets(&mut row, &body, &sent, &encryption, &mut seal).await?;
     set_rest(&mut row, body, &sent, source, encryption)?;
     row.updated_at = now;
-    let row = tx.backup_tasks().save(row).await?;
+    let row = tx.backup_tasks().save(row).await.map_err(alias_taken)?;
     if is_other_timing {
         limits::interval(&state, &tx, &row).await?;
     }
@@ -131,6 +132,7 @@ fn set_rest(
     row.max_duration_secs = LimitsBody::max_duration(body.limits.as_ref(), row.max_duration_secs);
     row.description = sent.or_stored("description", body.description, row.description.take());
     row.appended_filename = sent.or_stored("appended_file_name", body.appended_file_name, row.appended_filename.take());
+    row.alias = sent.or_stored("alias", body.alias, row.alias.take());
     row.store_path = sent.or_stored("store_path", body.store_path, row.store_path.take());
     row.isolated_username = sent.or_stored("isolated_username", body.isolated_username, row.isolated_username.take());
     if row.isolated_username.is_none() {

@@ -1,7 +1,7 @@
 //! `GET /api/backups`
 
 use crate::extract::page::ListBody;
-use crate::extract::{Authorized, Paging, may};
+use crate::extract::{Authorized, ByLabel, Paging, may};
 use crate::problem::Problem;
 use crate::state::ApiState;
 use crate::views::backup::BackupView;
@@ -13,21 +13,28 @@ use std::collections::BTreeMap;
 
 /// The team's restore points, those of deleted tasks too; those in the recycle bin only when asked for.
 #[utoipa::path(get, path = "/api/backups", tag = "backups",
-    params(("page" = Option<u64>, Query), ("per_page" = Option<u64>, Query), ("sort" = Option<String>, Query),
+    params(("page" = Option<u64>, Query), ("per_page" = Option<u64>, Query), ("sort" = Option<String>, Query, description = "`id`, `created_at` or `label`; with a dash in front descending"),
         ("filter[backup_task_id]" = Option<u64>, Query), ("filter[remote_server_id]" = Option<u64>, Query),
+        ("filter[held]" = Option<bool>, Query), ("filter[has_warnings]" = Option<bool>, Query),
+        ("filter[encryption_mode]" = Option<String>, Query),
+        ("search" = Option<String>, Query, description = "In what the task was called then"),
         ("since" = Option<String>, Query, description = "RFC 3339"),
         ("filter[recycled]" = Option<u8>, Query, description = "1: those in the recycle bin, instead of the others")),
     responses((status = 200, body = ListBody<BackupView>), (status = 422, body = crate::problem::ProblemBody)))]
 pub async fn list_backups(
     State(state): State<ApiState>,
     auth: Authorized<may::ViewBackups>,
-    paging: Paging,
+    paging: Paging<ByLabel>,
 ) -> Result<Json<ListBody<BackupView>>, Problem> {
     let filter = BackupFilter {
         backup_task_id: paging.filter_id("backup_task_id"),
         remote_server_id: paging.filter_id("remote_server_id"),
         since: paging.since()?,
-        is_recycled: paging.filter_of("recycled", &["0", "1"])?.as_deref() == Some("1"),
+        is_recycled: paging.filter_flag("recycled")?.unwrap_or(false),
+        is_held: paging.filter_flag("held")?,
+        has_warnings: paging.filter_flag("has_warnings")?,
+        encryption_mode: paging.filter_of("encryption_mode", &["managed", "recipients", "password", "none"])?,
+        search: paging.search_text(),
     };
     let tx = state.store().for_team(&auth.access).await?;
     let listed = tx.backups().list(paging.request(), &filter).await?;

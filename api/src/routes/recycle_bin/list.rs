@@ -11,7 +11,7 @@ use axum::extract::State;
 /// The copies in the recycle bin. One of a backup whose other copies are not there is among them too.
 #[utoipa::path(get, path = "/api/recycle-bin", tag = "recycle-bin",
     params(("page" = Option<u64>, Query), ("per_page" = Option<u64>, Query), ("sort" = Option<String>, Query)),
-    responses((status = 200, body = ListBody<BinnedView>)))]
+    responses((status = 200, body = ListBody<BinnedView>), (status = 422, body = crate::problem::ProblemBody)))]
 pub async fn list_recycle_bin(
     State(state): State<ApiState>,
     auth: Authorized<may::ViewBackups>,

@@ -28,7 +28,7 @@ pub(super) async fn view(tx: &TeamTx, user_id: UserId, now: DateTime<Utc>) -> Re
     let user = found::<UserId, _>(tx.users().find(user_id).await?)?;
     let zone = time::zone(&user.timezone);
     let midnight = now.with_timezone(&zone).date_naive().and_time(chrono::NaiveTime::MIN);
-    let (logs, logs_today) = tx.backup_runs().count_finished(instant_of(midnight, zone).unwrap_or(now)).await?;
+    let (logs, logs_today) = tx.task_logs().count_finished(instant_of(midnight, zone).unwrap_or(now)).await?;
     let counts = UserCounts {
         tasks: tx.backup_tasks().count().await?,
         running: tx.backup_tasks().count_running().await?,
@@ -36,6 +36,8 @@ pub(super) async fn view(tx: &TeamTx, user_id: UserId, now: DateTime<Utc>) -> Re
         logs_today,
         servers: tx.remote_servers().count().await?,
         destinations: tx.backup_destinations().count().await?,
+        tags: tx.tags().count().await?,
+        streams: tx.task_attachments().count_all_streams().await?,
     };
     Ok(UserView::of(&user, &counts))
 }

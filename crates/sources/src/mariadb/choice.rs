@@ -158,6 +158,7 @@ mod tests {
             port: None,
             username: None,
             globals: None,
+            path: None,
         }
     }
 

@@ -113,6 +113,7 @@ pub fn spec(databases: &[&str]) -> DatabaseSpec {
         port: None,
         username: None,
         globals: None,
+        path: None,
     }
 }
 

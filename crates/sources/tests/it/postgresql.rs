@@ -151,6 +151,7 @@ pub fn spec(databases: &[&str]) -> DatabaseSpec {
         port: None,
         username: None,
         globals: None,
+        path: None,
     }
 }
 

@@ -1,15 +1,14 @@
 //! `backup_destinations`: where bytes go. Secrets come in sealed and leave sealed.
 
 use super::definitions::definitions;
-use super::handle;
+use super::{Listed, PageRequest, handle, has_text, list_labelled};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupDestinationId, UserId};
 use holdfast_entity::{backup_destinations as table, backup_task_destinations, backup_tasks};
-use sea_orm::sea_query::extension::postgres::PgExpr;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, IntoActiveModel,
-    PaginatorTrait, QueryFilter, QuerySelect, Statement,
+    PaginatorTrait, QueryFilter, QuerySelect, QueryTrait, Statement,
 };
 use uuid::Uuid;
 
@@ -37,9 +36,35 @@ pub struct NewBackupDestination {
     pub sealed_secret_key: Option<Vec<u8>>,
 }
 
+/// Which destinations are wanted; everything given must match.
+#[derive(Clone, Debug, Default)]
+pub struct DestinationFilter {
+    /// Somewhere in the label.
+    pub search: Option<String>,
+    /// `local`, `s3`, `custom_s3`, `digitalocean_spaces`.
+    pub kind: Option<String>,
+}
+
 definitions!(BackupDestinations, BackupDestinationId);
 
 impl BackupDestinations<'_> {
+    /// A page of them.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(
+        &self,
+        page: PageRequest,
+        filter: &DestinationFilter,
+    ) -> Result<Listed<table::Model>, StoreError> {
+        use table::Column;
+        let select = self
+            .select()
+            .apply_if(filter.search.as_deref(), |query, text| query.filter(has_text(Column::Label, text)))
+            .apply_if(filter.kind.as_deref(), |query, text| query.filter(Column::Type.eq(text)));
+        list_labelled(select, Column::Id, Column::Label, page, self.0.conn()).await
+    }
+
     /// How many of `ids` are the team's and not deleted.
     ///
     /// # Errors

@@ -1,13 +1,14 @@
 //! `backup_runs`, the side of those who ask: create, look, cancel. What a worker writes stands in `run_execution`.
 
 use super::cancelling::cancel_sql;
-use super::{Listed, PageRequest, handle, list};
+use super::{Listed, PageRequest, handle, has_text, list};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupRunId, BackupTaskId, UserId};
-use holdfast_entity::{backup_run_lines, backup_runs as table};
+use holdfast_entity::{backup_run_lines, backup_runs as table, backup_tasks};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
 };
 
 /// States in which a run can still change.
@@ -46,6 +47,10 @@ pub struct RunFilter {
     pub trigger: Option<String>,
     /// Created at or after.
     pub since: Option<DateTime<Utc>>,
+    /// Of tasks of this server.
+    pub remote_server_id: Option<i64>,
+    /// Somewhere in the task's label.
+    pub search: Option<String>,
 }
 
 /// A part of a run's log.
@@ -58,6 +63,14 @@ pub struct LogPart {
 }
 
 impl BackupRuns<'_> {
+    /// Ids of the team's tasks, deleted ones too, to be filtered.
+    fn tasks(&self) -> sea_orm::Select<backup_tasks::Entity> {
+        backup_tasks::Entity::find()
+            .select_only()
+            .column(backup_tasks::Column::Id)
+            .filter(backup_tasks::Column::TeamId.eq(self.0.team_id().0))
+    }
+
     fn select(&self) -> sea_orm::Select<table::Entity> {
         table::Entity::find().filter(table::Column::TeamId.eq(self.0.team_id().0))
     }
@@ -67,19 +80,21 @@ impl BackupRuns<'_> {
     /// # Errors
     /// The database failed.
     pub async fn list(&self, page: PageRequest, filter: &RunFilter) -> Result<Listed<table::Model>, StoreError> {
-        let mut select = self.select();
-        if let Some(task) = filter.backup_task_id {
-            select = select.filter(table::Column::BackupTaskId.eq(task));
-        }
-        if let Some(status) = &filter.status {
-            select = select.filter(table::Column::Status.eq(status));
-        }
-        if let Some(trigger) = &filter.trigger {
-            select = select.filter(table::Column::Trigger.eq(trigger));
-        }
-        if let Some(since) = filter.since {
-            select = select.filter(table::Column::CreatedAt.gte(since));
-        }
+        use table::Column;
+        let select = self
+            .select()
+            .apply_if(filter.backup_task_id, |query, id| query.filter(Column::BackupTaskId.eq(id)))
+            .apply_if(filter.status.as_deref(), |query, text| query.filter(Column::Status.eq(text)))
+            .apply_if(filter.trigger.as_deref(), |query, text| query.filter(Column::Trigger.eq(text)))
+            .apply_if(filter.since, |query, since| query.filter(Column::CreatedAt.gte(since)))
+            .apply_if(filter.remote_server_id, |query, id| {
+                let of_it = self.tasks().filter(backup_tasks::Column::RemoteServerId.eq(id));
+                query.filter(Column::BackupTaskId.in_subquery(of_it.into_query()))
+            })
+            .apply_if(filter.search.as_deref(), |query, text| {
+                let named = self.tasks().filter(has_text(backup_tasks::Column::Label, text));
+                query.filter(Column::BackupTaskId.in_subquery(named.into_query()))
+            });
         list(select, table::Column::Id, page, self.0.conn()).await
     }
 
@@ -89,21 +104,6 @@ impl BackupRuns<'_> {
     /// The database failed.
     pub async fn find(&self, id: BackupRunId) -> Result<Option<table::Model>, StoreError> {
         Ok(self.select().filter(table::Column::Id.eq(id.0)).one(self.0.conn()).await?)
-    }
-
-    /// The newest run of a task that makes a log (`skipped` makes none).
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn latest_of(&self, task: BackupTaskId) -> Result<Option<table::Model>, StoreError> {
-        Ok(self
-            .select()
-            .filter(table::Column::BackupTaskId.eq(task.0))
-            .filter(table::Column::Status.ne("skipped"))
-            .order_by_desc(table::Column::Id)
-            .limit(1)
-            .one(self.0.conn())
-            .await?)
     }
 
     /// The unfinished run of a task, if there is one.
@@ -188,19 +188,5 @@ impl BackupRuns<'_> {
             .all(self.0.conn())
             .await?;
         Ok(ids.into_iter().collect())
-    }
-
-    /// Finished runs, all and those created at or after `since`.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn count_finished(&self, since: DateTime<Utc>) -> Result<(u64, u64), StoreError> {
-        let finished = self
-            .select()
-            .filter(table::Column::Status.is_not_in(UNFINISHED))
-            .filter(table::Column::Status.ne("skipped"));
-        let total = finished.clone().count(self.0.conn()).await?;
-        let recent = finished.filter(table::Column::CreatedAt.gte(since)).count(self.0.conn()).await?;
-        Ok((total, recent))
     }
 }

@@ -1,16 +1,17 @@
 //! `backup_tasks` and their destinations: the definition of a backup.
 
+use super::backup_runs::UNFINISHED;
 use super::definitions::definitions;
-use super::handle;
+use super::{Listed, PageRequest, handle, has_text, list_labelled};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupTaskId, RemoteServerId, UserId};
 use holdfast_domain::retention::Rule;
-use holdfast_entity::{backup_runs, backup_task_destinations as destinations, backup_tasks as table};
-use sea_orm::sea_query::{Expr, extension::postgres::PgExpr};
+use holdfast_entity::{backup_runs, backup_task_destinations as destinations, backup_task_tags, backup_tasks as table};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QueryOrder, QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -69,15 +70,114 @@ pub struct NewBackupTask {
     pub sealed_source_password: Option<Vec<u8>>,
     /// How long a run may take; none = the operator's limit alone.
     pub max_duration_secs: Option<i32>,
+    /// A name for scripts, unique among the team's tasks.
+    pub alias: Option<String>,
+}
+
+/// Which tasks are wanted; everything given must match.
+#[derive(Clone, Debug, Default)]
+pub struct TaskFilter {
+    /// Somewhere in the label or the alias.
+    pub search: Option<String>,
+    /// Exactly this alias.
+    pub alias: Option<String>,
+    /// `files`, `database`.
+    pub kind: Option<String>,
+    /// `daily`, `weekly`, `custom`, `manual`.
+    pub frequency: Option<String>,
+    /// Of this server.
+    pub remote_server_id: Option<i64>,
+    /// With this destination among theirs.
+    pub backup_destination_id: Option<i64>,
+    /// With this tag.
+    pub tag_id: Option<i64>,
+    /// Whether a run is unfinished.
+    pub is_running: Option<bool>,
+    /// Whether they are paused.
+    pub is_paused: Option<bool>,
 }
 
 definitions!(BackupTasks, BackupTaskId);
 
 impl BackupTasks<'_> {
-    /// Creates one with its destinations, in order.
+    /// A page of them.
     ///
     /// # Errors
     /// The database failed.
+    pub async fn list(&self, page: PageRequest, filter: &TaskFilter) -> Result<Listed<table::Model>, StoreError> {
+        use table::Column;
+        let select = self
+            .select()
+            .apply_if(filter.search.as_deref(), |query, text| {
+                query.filter(has_text(Column::Label, text).or(has_text(Column::Alias, text)))
+            })
+            .apply_if(filter.alias.as_deref(), |query, text| query.filter(Column::Alias.eq(text)))
+            .apply_if(filter.kind.as_deref(), |query, text| query.filter(Column::Type.eq(text)))
+            .apply_if(filter.frequency.as_deref(), |query, text| query.filter(Column::Frequency.eq(text)))
+            .apply_if(filter.remote_server_id, |query, id| query.filter(Column::RemoteServerId.eq(id)))
+            .apply_if(filter.is_paused, |query, is_paused| {
+                query.filter(if is_paused { Column::PausedAt.is_not_null() } else { Column::PausedAt.is_null() })
+            });
+        list_labelled(self.related(select, filter), Column::Id, Column::Label, page, self.0.conn()).await
+    }
+
+    /// What is looked up in other tables: destinations, tags, unfinished runs.
+    fn related(&self, select: Select<table::Entity>, filter: &TaskFilter) -> Select<table::Entity> {
+        use table::Column;
+        let team = self.0.team_id().0;
+        select
+            .apply_if(filter.backup_destination_id, |query, id| {
+                let with_it = destinations::Entity::find()
+                    .select_only()
+                    .column(destinations::Column::BackupTaskId)
+                    .filter(destinations::Column::TeamId.eq(team))
+                    .filter(destinations::Column::BackupDestinationId.eq(id));
+                query.filter(Column::Id.in_subquery(with_it.into_query()))
+            })
+            .apply_if(filter.tag_id, |query, id| {
+                let with_it = backup_task_tags::Entity::find()
+                    .select_only()
+                    .column(backup_task_tags::Column::BackupTaskId)
+                    .filter(backup_task_tags::Column::TeamId.eq(team))
+                    .filter(backup_task_tags::Column::TagId.eq(id));
+                query.filter(Column::Id.in_subquery(with_it.into_query()))
+            })
+            .apply_if(filter.is_running, |query, is_running| {
+                let running = backup_runs::Entity::find()
+                    .select_only()
+                    .column(backup_runs::Column::BackupTaskId)
+                    .filter(backup_runs::Column::TeamId.eq(team))
+                    .filter(backup_runs::Column::Status.is_in(UNFINISHED))
+                    .into_query();
+                query.filter(if is_running {
+                    Column::Id.in_subquery(running)
+                } else {
+                    Column::Id.not_in_subquery(running)
+                })
+            })
+    }
+
+    /// Those that are due next, at most `limit`; paused ones and those without a schedule are left out.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn upcoming(&self, limit: u64) -> Result<Vec<table::Model>, StoreError> {
+        Ok(self
+            .select()
+            .filter(table::Column::PausedAt.is_null())
+            .filter(table::Column::NextRunAt.is_not_null())
+            .order_by_asc(table::Column::NextRunAt)
+            .order_by_asc(table::Column::Id)
+            .limit(limit)
+            .all(self.0.conn())
+            .await?)
+    }
+
+    /// Creates one with its destinations, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Duplicate`] (`backup_tasks_alias`) where another task of the team has the alias; or the database
+    /// failed.
     pub async fn create(
         &self,
         new: NewBackupTask,
@@ -112,6 +212,7 @@ impl BackupTasks<'_> {
             sealed_isolated_password: Set(new.sealed_isolated_password),
             sealed_source_password: Set(new.sealed_source_password),
             max_duration_secs: Set(new.max_duration_secs),
+            alias: Set(new.alias),
             created_at: Set(now),
             updated_at: Set(now),
             ..Default::default()
@@ -171,7 +272,7 @@ impl BackupTasks<'_> {
         // At most one unfinished run a task.
         Ok(backup_runs::Entity::find()
             .filter(backup_runs::Column::TeamId.eq(self.0.team_id().0))
-            .filter(backup_runs::Column::Status.is_in(super::backup_runs::UNFINISHED))
+            .filter(backup_runs::Column::Status.is_in(UNFINISHED))
             .count(self.0.conn())
             .await?)
     }
@@ -186,7 +287,7 @@ impl BackupTasks<'_> {
             .column(backup_runs::Column::BackupTaskId)
             .filter(backup_runs::Column::TeamId.eq(self.0.team_id().0))
             .filter(backup_runs::Column::BackupTaskId.is_in(tasks.iter().copied()))
-            .filter(backup_runs::Column::Status.is_in(super::backup_runs::UNFINISHED))
+            .filter(backup_runs::Column::Status.is_in(UNFINISHED))
             .into_tuple()
             .all(self.0.conn())
             .await?;

@@ -1,11 +1,11 @@
 //! `backups`, the reading side: restore points, their streams, copies and recorded objects.
 
-use super::{Listed, PageRequest, handle, list};
+use super::{Listed, PageRequest, handle, has_text, list_labelled};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupCopyId, BackupDestinationId, BackupId};
 use holdfast_entity::{backup_copies, backup_copy_objects, backup_streams, backups as table, own_backups};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use std::collections::BTreeMap;
 
 handle! {
@@ -24,6 +24,14 @@ pub struct BackupFilter {
     pub since: Option<DateTime<Utc>>,
     /// In the recycle bin, instead of those that are not.
     pub is_recycled: bool,
+    /// Whether they are held.
+    pub is_held: Option<bool>,
+    /// Whether their run ended with warnings.
+    pub has_warnings: Option<bool>,
+    /// `managed`, `recipients`, `password`, `none`.
+    pub encryption_mode: Option<String>,
+    /// Somewhere in what the task was called then.
+    pub search: Option<String>,
 }
 
 /// A backup's parts.
@@ -47,19 +55,19 @@ impl Backups<'_> {
     /// # Errors
     /// The database failed.
     pub async fn list(&self, page: PageRequest, filter: &BackupFilter) -> Result<Listed<table::Model>, StoreError> {
-        let mut select = self.select();
-        if let Some(task) = filter.backup_task_id {
-            select = select.filter(table::Column::BackupTaskId.eq(task));
-        }
-        if let Some(server) = filter.remote_server_id {
-            select = select.filter(table::Column::RemoteServerId.eq(server));
-        }
-        if let Some(since) = filter.since {
-            select = select.filter(table::Column::CreatedAt.gte(since));
-        }
-        let recycled = table::Column::RecycledAt;
-        select = select.filter(if filter.is_recycled { recycled.is_not_null() } else { recycled.is_null() });
-        list(select, table::Column::Id, page, self.0.conn()).await
+        use table::Column;
+        let select = self
+            .select()
+            .apply_if(filter.backup_task_id, |query, id| query.filter(Column::BackupTaskId.eq(id)))
+            .apply_if(filter.remote_server_id, |query, id| query.filter(Column::RemoteServerId.eq(id)))
+            .apply_if(filter.since, |query, since| query.filter(Column::CreatedAt.gte(since)))
+            .apply_if(filter.is_held, |query, is_held| query.filter(Column::Held.eq(is_held)))
+            .apply_if(filter.has_warnings, |query, has| query.filter(Column::HasWarnings.eq(has)))
+            .apply_if(filter.encryption_mode.as_deref(), |query, mode| query.filter(Column::EncryptionMode.eq(mode)))
+            .apply_if(filter.search.as_deref(), |query, text| query.filter(has_text(Column::TaskLabel, text)));
+        let recycled = Column::RecycledAt;
+        let select = select.filter(if filter.is_recycled { recycled.is_not_null() } else { recycled.is_null() });
+        list_labelled(select, Column::Id, Column::TaskLabel, page, self.0.conn()).await
     }
 
     /// One that is not deleted.

@@ -13,23 +13,6 @@ macro_rules! definitions {
                 table::Entity::find().filter(table::Column::TeamId.eq(self.0.team_id().0))
             }
 
-            /// A page of them; `search` matches the label.
-            ///
-            /// # Errors
-            /// The database failed.
-            pub async fn list(
-                &self,
-                page: $crate::repositories::PageRequest,
-                search: Option<&str>,
-            ) -> Result<$crate::repositories::Listed<table::Model>, StoreError> {
-                let mut select = self.select();
-                if let Some(text) = search {
-                    let label = sea_orm::sea_query::Expr::col(table::Column::Label);
-                    select = select.filter(label.ilike($crate::repositories::contains_pattern(text)));
-                }
-                $crate::repositories::list(select, table::Column::Id, page, self.0.conn()).await
-            }
-
             /// One that is not deleted.
             ///
             /// # Errors

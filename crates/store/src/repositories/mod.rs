@@ -3,8 +3,10 @@
 //! statements (`run_*`, `restore_execution`) name the claim's epoch instead.
 
 use crate::StoreError;
+use sea_orm::sea_query::extension::postgres::PgExpr;
+use sea_orm::sea_query::{Expr, Func, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryOrder, QuerySelect, Select,
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, Order, PaginatorTrait, QueryOrder, QuerySelect, Select,
 };
 
 pub mod account_mails;
@@ -32,6 +34,10 @@ pub mod schedule;
 pub mod sealed;
 pub mod server_contact;
 pub mod sessions;
+pub mod tags;
+pub mod task_attachments;
+pub mod task_logs;
+pub mod task_webhooks;
 pub mod team_keys;
 pub mod team_limits;
 pub mod tickets;
@@ -46,8 +52,10 @@ pub struct PageRequest {
     pub offset: u64,
     /// Rows to return.
     pub limit: u64,
-    /// By id, descending instead of ascending.
+    /// Descending instead of ascending.
     pub newest_first: bool,
+    /// By the label, and by id among equal ones, instead of by id; only in lists whose rows have one.
+    pub by_label: bool,
 }
 
 /// One part of a list, and how long the whole list is.
@@ -74,6 +82,34 @@ where
     let ordered = if page.newest_first { select.order_by_desc(id) } else { select.order_by_asc(id) };
     let rows = ordered.offset(page.offset).limit(page.limit).all(conn).await?;
     Ok(Listed { rows, total })
+}
+
+/// As [`list`], for rows with a label: capitals and small letters sort alike.
+pub(crate) async fn list_labelled<E>(
+    select: Select<E>,
+    id: impl ColumnTrait,
+    label: impl ColumnTrait,
+    page: PageRequest,
+    conn: &impl ConnectionTrait,
+) -> Result<Listed<E::Model>, StoreError>
+where
+    E: EntityTrait,
+    E::Model: FromQueryResult + Send + Sync,
+{
+    if !page.by_label {
+        return list(select, id, page, conn).await;
+    }
+    let total = select.clone().count(conn).await?;
+    let order = if page.newest_first { Order::Desc } else { Order::Asc };
+    let label = SimpleExpr::from(Func::lower(Expr::col(label.as_column_ref())));
+    let ordered = select.order_by(label, order.clone()).order_by(id, order);
+    let rows = ordered.offset(page.offset).limit(page.limit).all(conn).await?;
+    Ok(Listed { rows, total })
+}
+
+/// Whether `column` has `text` anywhere, capitals and small letters alike; the text is taken literally.
+pub(crate) fn has_text(column: impl ColumnTrait, text: &str) -> SimpleExpr {
+    Expr::col(column.as_column_ref()).ilike(contains_pattern(text))
 }
 
 /// `text` as a pattern that matches it literally anywhere: `%`, `_` and `\` lose their meaning.

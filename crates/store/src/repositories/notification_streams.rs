@@ -1,14 +1,13 @@
 //! `notification_streams`: the channels over which people are told. Secrets come in sealed and leave sealed.
 
-use super::{Listed, PageRequest, handle};
+use super::{Listed, PageRequest, handle, has_text, list_labelled};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{NotificationStreamId, UserId};
 use holdfast_entity::notification_streams as table;
-use sea_orm::sea_query::Expr;
-use sea_orm::sea_query::extension::postgres::PgExpr;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, Select,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect,
+    QueryTrait, Select,
 };
 use uuid::Uuid;
 
@@ -45,16 +44,22 @@ impl NotificationStreams<'_> {
         table::Entity::find().filter(table::Column::TeamId.eq(self.0.team_id().0))
     }
 
-    /// A page of them; `search` matches the label.
+    /// A page of them; `search` matches the label, `kind` the type.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn list(&self, page: PageRequest, search: Option<&str>) -> Result<Listed<table::Model>, StoreError> {
-        let mut select = self.select();
-        if let Some(text) = search {
-            select = select.filter(Expr::col(table::Column::Label).ilike(super::contains_pattern(text)));
-        }
-        super::list(select, table::Column::Id, page, self.0.conn()).await
+    pub async fn list(
+        &self,
+        page: PageRequest,
+        search: Option<&str>,
+        kind: Option<&str>,
+    ) -> Result<Listed<table::Model>, StoreError> {
+        use table::Column;
+        let select = self
+            .select()
+            .apply_if(search, |query, text| query.filter(has_text(Column::Label, text)))
+            .apply_if(kind, |query, kind| query.filter(Column::Type.eq(kind)));
+        list_labelled(select, Column::Id, Column::Label, page, self.0.conn()).await
     }
 
     /// One.

@@ -1,15 +1,14 @@
 //! `remote_servers`: hosts reached by SSH. Secrets come in sealed and leave sealed.
 
 use super::definitions::definitions;
-use super::handle;
+use super::{Listed, PageRequest, handle, has_text, list_labelled};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{RemoteServerId, UserId};
 use holdfast_entity::{backup_tasks, remote_servers as table};
-use sea_orm::sea_query::extension::postgres::PgExpr;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
-    QuerySelect,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait,
+    QueryFilter, QuerySelect, QueryTrait,
 };
 use uuid::Uuid;
 
@@ -45,9 +44,39 @@ pub struct NewRemoteServer {
     pub pinned_host_key: Option<String>,
 }
 
+/// Which servers are wanted; everything given must match.
+#[derive(Clone, Debug, Default)]
+pub struct ServerFilter {
+    /// Somewhere in the label or the host.
+    pub search: Option<String>,
+    /// `unknown`, `checking`, `online`, `offline`.
+    pub connectivity: Option<String>,
+    /// Exactly this address or host name.
+    pub host: Option<String>,
+    /// Exactly this log-in.
+    pub username: Option<String>,
+}
+
 definitions!(RemoteServers, RemoteServerId);
 
 impl RemoteServers<'_> {
+    /// A page of them.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, page: PageRequest, filter: &ServerFilter) -> Result<Listed<table::Model>, StoreError> {
+        use table::Column;
+        let select = self
+            .select()
+            .apply_if(filter.search.as_deref(), |query, text| {
+                query.filter(has_text(Column::Label, text).or(has_text(Column::Host, text)))
+            })
+            .apply_if(filter.connectivity.as_deref(), |query, text| query.filter(Column::Connectivity.eq(text)))
+            .apply_if(filter.host.as_deref(), |query, text| query.filter(Column::Host.eq(text)))
+            .apply_if(filter.username.as_deref(), |query, text| query.filter(Column::Username.eq(text)));
+        list_labelled(select, Column::Id, Column::Label, page, self.0.conn()).await
+    }
+
     /// Registers one.
     ///
     /// # Errors

@@ -1,13 +1,13 @@
 //! `restores`, the side of those who ask: create, look, cancel. What a worker writes stands in `restore_execution`.
 
 use super::cancelling::cancel_sql;
-use super::{Listed, PageRequest, handle, list};
+use super::{Listed, PageRequest, handle, has_text, list};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupCopyId, BackupId, RemoteServerId, RestoreId, UserId};
 use holdfast_domain::restore::RestoreSpec;
-use holdfast_entity::restores as table;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter};
+use holdfast_entity::{backups, restores as table};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
 handle! {
@@ -43,6 +43,10 @@ pub struct RestoreFilter {
     pub backup_id: Option<i64>,
     /// In this state.
     pub status: Option<String>,
+    /// To this server.
+    pub remote_server_id: Option<i64>,
+    /// Somewhere in what the backup's task was called then.
+    pub search: Option<String>,
 }
 
 impl Restores<'_> {
@@ -55,13 +59,21 @@ impl Restores<'_> {
     /// # Errors
     /// The database failed.
     pub async fn list(&self, page: PageRequest, filter: &RestoreFilter) -> Result<Listed<table::Model>, StoreError> {
-        let mut select = self.select();
-        if let Some(backup) = filter.backup_id {
-            select = select.filter(table::Column::BackupId.eq(backup));
-        }
-        if let Some(status) = &filter.status {
-            select = select.filter(table::Column::Status.eq(status));
-        }
+        use table::Column;
+        let team = self.0.team_id().0;
+        let select = self
+            .select()
+            .apply_if(filter.backup_id, |query, id| query.filter(Column::BackupId.eq(id)))
+            .apply_if(filter.status.as_deref(), |query, text| query.filter(Column::Status.eq(text)))
+            .apply_if(filter.remote_server_id, |query, id| query.filter(Column::RemoteServerId.eq(id)))
+            .apply_if(filter.search.as_deref(), |query, text| {
+                let named = backups::Entity::find()
+                    .select_only()
+                    .column(backups::Column::Id)
+                    .filter(backups::Column::TeamId.eq(team))
+                    .filter(has_text(backups::Column::TaskLabel, text));
+                query.filter(Column::BackupId.in_subquery(named.into_query()))
+            });
         list(select, table::Column::Id, page, self.0.conn()).await
     }
 

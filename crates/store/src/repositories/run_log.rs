@@ -10,7 +10,8 @@ pub const LINES_PER_RUN: i32 = 2000;
 pub const CHARS_PER_LINE: usize = 500;
 
 impl TeamTx {
-    /// Appends lines to the log of a run whose epoch is still `epoch`; those of an older epoch are dropped silently.
+    /// Appends lines to the log of a run whose epoch is still `epoch`; those of an older epoch, or
+    /// of a run whose log was deleted, are dropped silently.
     ///
     /// # Errors
     /// The database failed.
@@ -22,7 +23,8 @@ impl TeamTx {
             lines.iter().map(|line| holdfast_domain::failure::printable(line, CHARS_PER_LINE)).collect();
         // The run's row is locked, so that two writers never take the same number.
         self.change(
-            "WITH run AS (SELECT id, team_id FROM backup_runs WHERE id = $1 AND epoch = $2 FOR NO KEY UPDATE),
+            "WITH run AS (SELECT id, team_id FROM backup_runs WHERE id = $1 AND epoch = $2 AND log_deleted_at IS NULL
+                          FOR NO KEY UPDATE),
                   last AS (SELECT coalesce(max(line_number), 0) AS n FROM backup_run_lines WHERE backup_run_id = $1)
              INSERT INTO backup_run_lines (team_id, backup_run_id, line_number, at, content)
              SELECT run.team_id, run.id, last.n + t.position, clock_timestamp(), t.content

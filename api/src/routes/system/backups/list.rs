@@ -11,7 +11,7 @@ use axum::extract::State;
 /// Copies of the product's own database at this team's destinations.
 #[utoipa::path(get, path = "/api/system/backups", tag = "system",
     params(("page" = Option<u64>, Query), ("per_page" = Option<u64>, Query), ("sort" = Option<String>, Query)),
-    responses((status = 200, body = ListBody<OwnBackupView>)))]
+    responses((status = 200, body = ListBody<OwnBackupView>), (status = 422, body = crate::problem::ProblemBody)))]
 pub async fn list_own_backups(
     State(state): State<ApiState>,
     auth: Authorized<may::ManageOwnBackups>,

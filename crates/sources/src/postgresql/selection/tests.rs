@@ -26,6 +26,7 @@ fn spec(tables: &[&str], rows: &[&str]) -> DatabaseSpec {
         port: None,
         username: None,
         globals: None,
+        path: None,
     }
 }
 
