@@ -155,6 +155,11 @@ pub enum Admin {
         #[arg(long, value_name = "FILE")]
         identity: PathBuf,
     },
+    /// Makes the log-in key's file, which the api needs for two-factor log-in. `up` does it by itself.
+    LoginKey {
+        #[command(flatten)]
+        place: Place,
+    },
     /// Prints a team's keys and how to open its backups without Holdfast. Keep it secret.
     RecoveryKit {
         #[command(flatten)]

@@ -5,7 +5,7 @@ use crate::data_dir::DataDir;
 use anyhow::{Context, Result, bail};
 use holdfast_config::Config;
 use holdfast_store::Store;
-use holdfast_vault::{KEY_VERSION, Kek, KekError, KekOrigin, Opener};
+use holdfast_vault::{KEY_VERSION, Kek, KekError, KekOrigin, LoginKey, Opener};
 use std::path::{Path, PathBuf};
 
 /// Where the key is: `vault.kek_file`, or else in the data folder.
@@ -17,6 +17,27 @@ pub fn path(config: &Config, data_dir: Option<&DataDir>) -> Result<PathBuf> {
     configured
         .or_else(|| data_dir.map(DataDir::kek_file))
         .context("where is the key file? Set `vault.kek_file` (HOLDFAST__VAULT__KEK_FILE), or give --data-dir DIR")
+}
+
+/// The log-in key that belongs to `kek`: `accounts.login_key_file`, or else beside the key file; made if there is none.
+///
+/// # Errors
+/// There is another key, or the file cannot be used; one sentence.
+pub fn login_key(config: &Config, kek_file: &Path, kek: &Kek) -> Result<PathBuf> {
+    let path = config.accounts.login_key_file.clone().unwrap_or_else(|| kek_file.with_file_name("login-key"));
+    let path = std::path::absolute(&path).with_context(|| path.display().to_string())?;
+    let key = LoginKey::from_kek(kek);
+    match LoginKey::load(&path) {
+        Ok(there) if there.is_same(&key) => {}
+        Ok(_) => bail!(
+            "the log-in key {} does not belong to the key file {}: move it away, and it is made anew",
+            path.display(),
+            kek_file.display()
+        ),
+        Err(KekError::Missing(_)) => key.write_new(&path, &mut rand::rng())?,
+        Err(error) => return Err(error.into()),
+    }
+    Ok(path)
 }
 
 /// The key of this installation; made if there is none and nothing was ever sealed with another.

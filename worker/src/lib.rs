@@ -4,6 +4,7 @@
 //! nothing here may rely on a job being delivered once, or at all. What a job does for a team it does under a lease
 //! ([`lease`]), and every write says which epoch it believes in.
 
+pub mod account_letter;
 pub mod cleanup;
 pub mod context;
 pub mod copy_reader;

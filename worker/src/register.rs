@@ -11,9 +11,10 @@ use crate::jobs::execute_restore::execute_restore;
 use crate::jobs::execute_run::execute_run;
 use crate::jobs::make_own_backup::make_own_backup;
 use crate::jobs::prune_task::prune_task;
+use crate::jobs::send_account_mail::send_account_mails;
 use apalis::prelude::{Data, Monitor, Strategy, WorkerBuilder};
 use apalis_postgres::{Config, PostgresStorage, Pubsub};
-use holdfast_store::queue::{self, CopyBackup, ExecuteRestore, ExecuteRun, MakeOwnBackup, PruneTask};
+use holdfast_store::queue::{self, CopyBackup, ExecuteRestore, ExecuteRun, MakeOwnBackup, PruneTask, SendAccountMail};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +94,17 @@ async fn on_prune_task(job: PruneTask, jobs: Data<Jobs>) -> Result<(), Infallibl
     Ok(())
 }
 
+async fn on_send_account_mail(_: SendAccountMail, jobs: Data<Jobs>) -> Result<(), Infallible> {
+    let context = Arc::clone(&jobs.context);
+    let send = async move {
+        if let Err(error) = send_account_mails(&context).await {
+            tracing::warn!(?error, "mails about accounts wait for the next round");
+        }
+    };
+    jobs.perform(send).await;
+    Ok(())
+}
+
 /// One more queue that `monitor` serves, so many jobs of it at once.
 macro_rules! serve {
     ($monitor:expr, $jobs:expr, $queue:expr, $payload:ty, $at_once:expr, $handler:expr) => {{
@@ -116,6 +128,7 @@ fn monitor(jobs: &Jobs) -> Monitor {
     let monitor = serve!(monitor, jobs, queue::COPY_BACKUP, CopyBackup, places, on_copy_backup);
     let monitor = serve!(monitor, jobs, queue::MAKE_OWN_BACKUP, MakeOwnBackup, 1, on_make_own_backup);
     let monitor = serve!(monitor, jobs, queue::PRUNE_TASK, PruneTask, PRUNES, on_prune_task);
+    let monitor = serve!(monitor, jobs, queue::SEND_ACCOUNT_MAIL, SendAccountMail, 1, on_send_account_mail);
     // The library's worker dies with its first failed statement; the jobs in hand do not.
     monitor.should_restart(|worker, error| {
         tracing::warn!(worker = worker.name(), %error, "the queue's worker starts anew");

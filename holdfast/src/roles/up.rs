@@ -1,5 +1,5 @@
 //! `holdfast up`: one machine. A private database (or `DATABASE_URL`), the schema, the key, then one api and some
-//! workers as processes of their own. The key's path goes to the workers alone.
+//! workers as processes of their own. The key's path goes to the workers alone, the log-in key's to the api.
 
 mod children;
 
@@ -55,8 +55,8 @@ async fn serve(shared: &Shared<'_>, listener: TcpListener, workers: u16, lifecyc
     let copies = CopyBefore::Into(Some(shared.data_dir.copies()));
     tracing::info!("{}", super::migrate::migrate(shared.database, &copies).await?);
     let store = shared.database.store().await?;
-    let kek_file = key(shared, &store).await?;
-    let mut services = vec![children::api(shared, listener)?];
+    let (kek_file, login_key_file) = keys(shared, &store).await?;
+    let mut services = vec![children::api(shared, listener, &login_key_file)?];
     for number in 1..=workers {
         services.push(children::worker(shared, number, &kek_file)?);
     }
@@ -82,10 +82,11 @@ fn bind(address: SocketAddr) -> Result<TcpListener> {
     Ok(listener)
 }
 
-async fn key(shared: &Shared<'_>, store: &Store) -> Result<PathBuf> {
+/// The key file, for the workers, and the log-in key's, for the api.
+async fn keys(shared: &Shared<'_>, store: &Store) -> Result<(PathBuf, PathBuf)> {
     let path = kek::path(shared.config, Some(shared.data_dir))?;
     let path = std::path::absolute(&path).with_context(|| path.display().to_string())?;
-    let (_, origin) = kek::open(&path, store).await?;
+    let (kek, origin) = kek::open(&path, store).await?;
     if origin == KekOrigin::Created {
         say(format_args!(
             "The key file {} was made. Copy it to a safe place that is not on this machine: without it no stored secret \
@@ -93,7 +94,8 @@ async fn key(shared: &Shared<'_>, store: &Store) -> Result<PathBuf> {
             path.display()
         ));
     }
-    Ok(path)
+    let login_key = kek::login_key(shared.config, &path, &kek)?;
+    Ok((path, login_key))
 }
 
 async fn announce(shared: &Shared<'_>, store: &Store) -> Result<()> {

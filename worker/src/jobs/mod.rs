@@ -5,3 +5,4 @@ pub mod execute_restore;
 pub mod execute_run;
 pub mod make_own_backup;
 pub mod prune_task;
+pub mod send_account_mail;

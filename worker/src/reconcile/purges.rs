@@ -12,5 +12,6 @@ pub async fn reconcile(context: &WorkerContext) -> Result<(), StoreError> {
     if tickets > 0 {
         tracing::debug!(tickets, "old tickets were forgotten");
     }
+    context.store.purge_account_rows().await?;
     context.store.purge_workers_and_jobs().await
 }

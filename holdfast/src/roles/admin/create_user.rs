@@ -8,7 +8,7 @@ use holdfast_domain::schedule::parse_zone;
 use holdfast_domain::text::LABEL;
 use holdfast_store::repositories::team_keys::NewKeyRow;
 use holdfast_store::system::{AccountOutcome, NewAccount};
-use holdfast_vault::{Opener, Sealer, password, team_keys};
+use holdfast_vault::{Kek, Opener, Sealer, password, team_keys};
 use serde_json::json;
 use std::io::Read;
 use validator::ValidateEmail;
@@ -62,6 +62,12 @@ pub async fn run(site: &Site<'_>, new: NewUser) -> Result<()> {
     tx.team_keys().insert(rows).await?;
     tx.audit_events().record("user.create", &format!("users:{user_id}"), json!({"by": "admin create-user"})).await?;
     tx.commit().await?;
+    // Where the key file is, the log-in key belongs beside it; an operator without the file makes people all the same.
+    if let Ok(path) = kek::path(site.config, site.data_dir)
+        && let Ok(kek) = Kek::load(&path)
+    {
+        kek::login_key(site.config, &path, &kek)?;
+    }
     say(format_args!("user {user_id} with team {team_id} was made"));
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod backup;
 mod create_token;
 mod create_user;
+mod login_key;
 mod recovery_kit;
 mod restore;
 mod revoke_token;
@@ -47,6 +48,9 @@ pub async fn run(command: Admin, config: Config) -> Result<ExitCode> {
         }
         Admin::Restore { place, from, identity } => {
             at(&place, &config, async |site| restore::run(&site, &from, &identity).await).await?;
+        }
+        Admin::LoginKey { place } => {
+            at(&place, &config, async |site| login_key::run(&site).await).await?;
         }
         Admin::RecoveryKit { place, team } => {
             at(&place, &config, async |site| recovery_kit::run(&site, team).await).await?;

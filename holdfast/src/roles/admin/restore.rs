@@ -12,6 +12,7 @@ pub async fn run(site: &Site<'_>, from: &Path, identity: &Path) -> Result<()> {
     let pool = site.database.owner_pool().await?;
     let loaded = own_copy::load(&pool, from, identity, |kek| place_key(&path, &kek)).await?;
     site.database.after_migration().await?;
+    kek::login_key(site.config, &path, &Kek::load(&path)?)?;
     say(format_args!("{} rows and the key ({}) are back. Start it with `holdfast up`.", loaded.rows, path.display()));
     Ok(())
 }

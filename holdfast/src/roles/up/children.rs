@@ -18,6 +18,8 @@ const PASSED_ON: &[&str] = &["PATH", "TZ", "LANG", "LC_ALL", "RUST_BACKTRACE"];
 const SETTING: &str = "HOLDFAST__";
 /// The one setting that the api must not have.
 const KEK_FILE: &str = "HOLDFAST__VAULT__KEK_FILE";
+/// The one setting that the workers have no use for.
+const LOGIN_KEY_FILE: &str = "HOLDFAST__ACCOUNTS__LOGIN_KEY_FILE";
 /// The address that reads the whole database; the workers' alone.
 const COPY_URL: &str = "DATABASE_COPY_URL";
 /// Open requests of the api: a download goes on as long as its client reads, and is cut at the end of this.
@@ -39,10 +41,11 @@ pub struct Shared<'a> {
     pub address: SocketAddr,
 }
 
-/// The api: no key, and of the database the application's rights where there is a log-in with only those.
-pub fn api(shared: &Shared<'_>, listener: TcpListener) -> Result<Service> {
+/// The api: the log-in key and no other, and of the database the application's rights where there is a log-in with only those.
+pub fn api(shared: &Shared<'_>, listener: TcpListener, login_key_file: &Path) -> Result<Service> {
     let mut env = environment(shared)?;
     env.retain(|(key, _)| key != KEK_FILE);
+    set(&mut env, LOGIN_KEY_FILE, login_key_file);
     set(&mut env, "HOLDFAST__HTTP__LISTEN", shared.address.to_string());
     Ok(Service {
         name: "api".to_owned(),
@@ -56,6 +59,7 @@ pub fn api(shared: &Shared<'_>, listener: TcpListener) -> Result<Service> {
 /// A worker: the key, private networks (this is one machine in somebody's own network), a place for local backups.
 pub fn worker(shared: &Shared<'_>, number: u16, kek_file: &Path) -> Result<Service> {
     let mut env = environment(shared)?;
+    env.retain(|(key, _)| key != LOGIN_KEY_FILE);
     set(&mut env, KEK_FILE, kek_file);
     match shared.database.copy_url() {
         Some(url) => set(&mut env, COPY_URL, url.expose_secret()),
