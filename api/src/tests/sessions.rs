@@ -85,19 +85,19 @@ async fn another_sites_page_cannot_write_with_a_sessions_cookie() {
         }
         request.body(Body::from(body.clone())).unwrap()
     };
-    let ours = [("origin", "http://example.com")];
+    const OURS: &[(&str, &str)] = &[("origin", "http://example.com")];
     type Case = (&'static str, &'static [(&'static str, &'static str)], u16);
     let cases: [Case; 10] = [
-        ("application/json", &ours, 200),
+        ("application/json", OURS, 200),
         ("application/json", &[("sec-fetch-site", "same-origin")], 200),
         ("application/json", &[], 403),
         ("application/json", &[("origin", "https://evil.example")], 403),
         ("application/json", &[("origin", "null")], 403),
         ("application/json", &[("origin", "http://example.com"), ("sec-fetch-site", "cross-site")], 403),
         ("application/json", &[("origin", "http://example.com"), ("sec-fetch-site", "same-site")], 403),
-        ("text/plain", &ours, 415),
-        ("application/x-www-form-urlencoded", &ours, 415),
-        ("multipart/form-data; boundary=x", &ours, 415),
+        ("text/plain", OURS, 415),
+        ("application/x-www-form-urlencoded", OURS, 415),
+        ("multipart/form-data; boundary=x", OURS, 415),
     ];
     for (kind, headers, status) in cases {
         let answer = app.send(patch(kind, headers)).await;
