@@ -1,6 +1,7 @@
 //! Tests through the outside: the real binary (`holdfast up`) as a child, HTTP in, bytes at the destination out, a real
 //! `sshd`. One file a promise. Nothing here may reach into the product's own types.
 
+mod accounts;
 mod backup_and_restore;
 mod buckets;
 mod canaries;
