@@ -170,11 +170,8 @@ fn config_text(folder: &Path, port: u16) -> Result<String> {
 
 /// Where `./dev` built it, or wherever `PATH` finds it.
 fn program() -> Result<PathBuf> {
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_else(|| "/root".into());
-    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), PathBuf::from);
-    let tools = std::env::var_os("HOLDFAST_TOOLS").map_or_else(|| cache.join("holdfast-tools"), PathBuf::from);
     let in_path = std::env::var_os("PATH").unwrap_or_default();
-    let places = std::env::split_paths(&in_path).chain([tools.join("bin")]);
+    let places = std::env::split_paths(&in_path).chain([crate::tools().join("bin")]);
     let found = places.map(|place| place.join("garage")).find(|path| path.is_file());
     found.context("`garage` is missing: `./dev test` builds it once with cargo")
 }

@@ -13,6 +13,7 @@ pub mod mariadb;
 pub mod postgres;
 pub mod processes;
 pub mod product;
+pub mod receivers;
 pub mod sample;
 pub mod site;
 pub mod smtp;
@@ -21,3 +22,10 @@ pub mod steps;
 pub mod terminal;
 pub mod tree;
 pub mod writes;
+
+/// Where `./dev` keeps the tools that it installed once.
+fn tools() -> std::path::PathBuf {
+    let home = std::env::var_os("HOME").map_or_else(|| "/root".into(), std::path::PathBuf::from);
+    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(|| home.join(".cache"), std::path::PathBuf::from);
+    std::env::var_os("HOLDFAST_TOOLS").map_or_else(|| cache.join("holdfast-tools"), std::path::PathBuf::from)
+}
