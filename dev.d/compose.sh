@@ -2,22 +2,9 @@
 # `--if-possible`: where that cannot be had, says so and goes on.
 need_packages python3 python3-venv
 linter=$tools/check-jsonschema-$check_jsonschema_version
-install_linter() {
-    local log
-    log=$(mktemp)
-    note "check-jsonschema is missing and is installed once into $linter"
-    rm -rf "$linter"
-    if ! { python3 -m venv "$linter" &&
-        "$linter/bin/pip" install --quiet "check-jsonschema==$check_jsonschema_version"; } >"$log" 2>&1; then
-        tail -n 5 "$log" >&2
-        rm -rf "$log" "$linter"
-        return 1
-    fi
-    rm -f "$log"
-}
 
 step "Compose file"
-if [ -x "$linter/bin/check-jsonschema" ] || install_linter; then
+if need_from_pypi check-jsonschema "$check_jsonschema_version"; then
     "$linter/bin/check-jsonschema" --builtin-schema vendor.compose-spec docker/compose.yaml ||
         fail "docker/compose.yaml is no compose file, see above"
 elif [ "${1:-}" = --if-possible ]; then

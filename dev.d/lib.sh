@@ -13,6 +13,8 @@ garage_version=2.5.0
 garage_features=(--no-default-features --features bundled-libs,sqlite)
 # From PyPI; carries the schema of the Compose specification.
 check_jsonschema_version=0.39.0
+# From PyPI; the library of the Standard Webhooks specification, which checks our signatures in tests.
+standardwebhooks_version=1.1.0
 
 # What building needs: a linker and C headers (compression and cryptography have parts in C).
 build_packages=(gcc g++ libc6-dev make)
@@ -107,4 +109,26 @@ build_release() {
     need_cargo
     step "Building (release; the first time takes about ten minutes)"
     cargo build --release --locked "$@" || fail "the build failed; the compiler's message is above"
+}
+
+# A Python package from PyPI, once, in a folder of its own below $tools. The end of pip's words where it cannot be had.
+need_from_pypi() {
+    local package=$1 version=$2 folder=$tools/$1-$2 log
+    [ ! -e "$folder/installed" ] || return 0
+    log=$(mktemp)
+    note "$package is missing and is installed once into $folder"
+    rm -rf "$folder"
+    if ! { python3 -m venv "$folder" && "$folder/bin/pip" install --quiet "$package==$version"; } >"$log" 2>&1; then
+        tail -n 5 "$log" >&2
+        rm -rf "$log" "$folder"
+        return 1
+    fi
+    : >"$folder/installed"
+    rm -f "$log"
+}
+
+need_standardwebhooks() {
+    need_packages python3 python3-venv
+    need_from_pypi standardwebhooks "$standardwebhooks_version" ||
+        fail "standardwebhooks could not be installed from PyPI; the last lines are above"
 }

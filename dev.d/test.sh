@@ -2,6 +2,7 @@
 need_cargo
 need_packages "${run_packages[@]}" "${customer_packages[@]}" "${test_packages[@]}"
 need_garage
+need_standardwebhooks
 . dev.d/lint.sh
 
 step "Examples in the documentation"

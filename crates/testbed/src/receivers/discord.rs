@@ -20,7 +20,8 @@ pub fn judge(id: &str, token: &str) -> impl Fn(&Request) -> Verdict + use<> {
         if request.method != Method::POST {
             return Err(refused("not a POST", 405, 0, "405: Method Not Allowed"));
         }
-        let message = object(request).map_err(|why| refused(&why, 400, 50_109, "The request body contains invalid JSON."))?;
+        let message =
+            object(request).map_err(|why| refused(&why, 400, 50_109, "The request body contains invalid JSON."))?;
         if ["content", "embeds"].iter().all(|name| message.get(*name).is_none_or(is_nothing)) {
             return Err(refused("nothing to show", 400, 50_006, "Cannot send an empty message"));
         }

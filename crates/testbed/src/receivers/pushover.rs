@@ -4,7 +4,8 @@ use super::{Answer, Refused, Request, Taken, Verdict, content_type, integer, onl
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-const FIELDS: &[&str] = &["token", "user", "message", "title", "url", "url_title", "priority", "timestamp", "sound", "ttl"];
+const FIELDS: &[&str] =
+    &["token", "user", "message", "title", "url", "url_title", "priority", "timestamp", "sound", "ttl"];
 const REQUEST: &str = "647d2300-702c-4b38-8b2f-d56326ae460b";
 
 /// As the service judges that knows the application `token` and the `user`.

@@ -7,7 +7,8 @@ use axum::http::Method;
 use serde_json::{Map, Value};
 
 const MESSAGE: &[&str] = &["text", "attachments", "blocks", "mrkdwn", "parse", "link_names", "unfurl_links"];
-const ATTACHMENT: &[&str] = &["color", "fallback", "text", "pretext", "title", "title_link", "ts", "mrkdwn_in", "footer"];
+const ATTACHMENT: &[&str] =
+    &["color", "fallback", "text", "pretext", "title", "title_link", "ts", "mrkdwn_in", "footer"];
 const TEXT_UNITS: usize = 40_000;
 const FORMATTED: &[&str] = &["pretext", "text", "fields"];
 

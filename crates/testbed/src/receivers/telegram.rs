@@ -27,7 +27,8 @@ pub fn judge(token: &str, chat_id: &str) -> impl Fn(&Request) -> Verdict + use<>
             return Err(refused("another chat", 400, "Bad Request: chat not found"));
         }
         check(&message).map_err(|(why, problem)| refused(&why, 400, &format!("Bad Request: {problem}")))?;
-        let result = json!({ "message_id": 1, "date": 0, "chat": { "id": chat, "type": "group" }, "text": message["text"] });
+        let result =
+            json!({ "message_id": 1, "date": 0, "chat": { "id": chat, "type": "group" }, "text": message["text"] });
         let answer = Answer::json(200, &json!({ "ok": true, "result": result }));
         Ok(Taken { message: Value::Object(message), answer })
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-/// As `dev.d/webhooks.sh` installs it.
+/// As `need_standardwebhooks` of `dev.d/lib.sh` installs it.
 const LIBRARY: &str = "standardwebhooks-1.1.0";
 const SERVER: &str = include_str!("webhook.py");
 /// For its start, and for a request that is on its way.
