@@ -9,9 +9,9 @@ use url::Url;
 /// Longest title of any channel that names no shorter one.
 const TITLE_CHARS: usize = 250;
 /// Longest value of one fact: a label has 255 characters at most, a reason 500.
-const VALUE_CHARS: usize = 1000;
+pub(crate) const VALUE_CHARS: usize = 1000;
 /// Most destinations and further lines that are shown one by one.
-const LINES_MAX: usize = 100;
+pub(crate) const LINES_MAX: usize = 100;
 
 /// Whether it is good news, for a colour and a priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 
 use crate::error::{DeliveryCode, DeliveryError};
 use crate::http::{Post, address};
+use crate::text::{LINES_MAX, Measure, VALUE_CHARS, cut};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
@@ -36,27 +37,30 @@ pub(crate) fn post<'a>(
         .with_header("webhook-signature", &signatures)
 }
 
-/// Every field of the message, null where it is absent: a program reads it.
+/// Every field of the message, null where it is absent: a program reads it. Texts and lists are cut where those of other
+/// channels are, so that no message is refused for its size.
 fn body(message: &Message) -> Value {
+    let short = |text: &String| cut(text, Measure::Chars, VALUE_CHARS);
+    let list = |texts: &[String]| texts.iter().take(LINES_MAX).map(short).collect::<Vec<_>>();
     json!({
         "type": message.event.map_or("message", |event| event.as_str()),
         "timestamp": utc(message.occurred_at),
         "data": {
             "id": message.id,
-            "title": message.title,
+            "title": short(&message.title),
             "is_alarm": message.event.is_some_and(|event| event.is_alarm()),
-            "team": message.team,
-            "task": message.task,
-            "server": message.server,
-            "destinations": message.destinations,
-            "state": message.state,
-            "reason": message.reason,
+            "team": short(&message.team),
+            "task": message.task.as_ref().map(short),
+            "server": message.server.as_ref().map(short),
+            "destinations": list(&message.destinations),
+            "state": message.state.as_ref().map(short),
+            "reason": message.reason.as_ref().map(short),
             "size_bytes": message.size_bytes,
             "duration_ms": message.duration_ms,
             "next_run_at": message.next_run_at.map(utc),
             "timezone": message.timezone,
             "link": message.link,
-            "lines": message.lines,
+            "lines": list(&message.lines),
         }
     })
 }
@@ -76,7 +80,7 @@ fn signature(secret: &str, signed: &[u8]) -> Result<String, DeliveryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::whole;
+    use crate::samples::{long, whole};
 
     /// The example of the specification's own libraries.
     #[test]
@@ -99,5 +103,16 @@ mod tests {
             let error = post("https://h.example/x", bad, &whole(), now).err().expect("no webhook");
             assert_eq!(error, DeliveryError::last(DeliveryCode::InvalidTarget));
         }
+    }
+
+    #[test]
+    fn a_body_has_everything_and_an_end() {
+        let body = body(&whole());
+        assert_eq!((&body["type"], &body["timestamp"]), (&json!("failure"), &json!("2026-11-29T01:00:00Z")));
+        assert_eq!(body["data"]["destinations"], json!(["Garage: stored", "Attic: failed"]));
+        assert_eq!((&body["data"]["size_bytes"], &body["data"]["is_alarm"]), (&json!(1_610_612_736_u64), &json!(true)));
+        let long = super::body(&long());
+        assert_eq!(long["data"]["lines"].as_array().map(Vec::len), Some(100));
+        assert!(long.to_string().len() < 1_000_000, "{}", long.to_string().len());
     }
 }

@@ -131,7 +131,9 @@ async fn the_specifications_own_library_accepts_a_webhook() -> Result<()> {
     let (one, both, other) = (hook(&[OLD]), hook(&[NEW, OLD]), hook(&[NEW]));
     for message in messages() {
         assert_eq!(notifier.deliver(&one, &message).await, Ok(()));
-        assert_eq!(receiver.message().await?["data"]["title"], message.title);
+        let taken = receiver.message().await?;
+        let title = taken["data"]["title"].as_str().expect("a title");
+        assert!(message.title.starts_with(title.trim_end_matches('…')) && title.len() > 6, "{title}");
     }
     assert_eq!(notifier.deliver(&both, &message("Nightly")).await, Ok(()), "while the secret is changed");
     assert_eq!(receiver.message().await?["type"], "failure");

@@ -9,6 +9,7 @@ mod databases;
 mod hostile_text;
 mod keeping;
 mod no_payload_on_disk;
+mod notifications;
 mod operator;
 mod own_backups;
 mod safety_net;

@@ -75,7 +75,7 @@ mod tests {
         let good = json!({"title": "t", "message": "m", "priority": 8, "extras": {
             "client::display": {"contentType": "text/plain"},
             "client::notification": {"click": {"url": "https://b.example/"}}}});
-        let taken = judge(&asked(&good, "AbC")).ok().expect("taken");
+        let taken = judge(&asked(&good, "AbC")).expect("taken");
         assert!(taken.answer.status == 200 && taken.answer.body.contains("\"appid\":1"), "{:?}", taken.answer);
         assert_eq!(judge(&asked(&good, "AbD")).err().expect("refused").answer.status, 401);
         for (pointer, bad) in [

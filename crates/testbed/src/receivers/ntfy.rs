@@ -82,7 +82,7 @@ mod tests {
         let judge = judge("backups", "tk_x");
         let good = json!({"topic": "backups", "title": "t", "message": "m", "priority": 4, "tags": ["warning"],
             "click": "https://b.example/"});
-        let taken = judge(&asked(&good, Some("Bearer tk_x"))).ok().expect("taken");
+        let taken = judge(&asked(&good, Some("Bearer tk_x"))).expect("taken");
         let told: Value = serde_json::from_str(&taken.answer.body).expect("JSON");
         assert_eq!((taken.answer.status, &told["event"], &told["message"]), (200, &json!("message"), &json!("m")));
         let code = |request: &Request| {

@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_good_message_has_status_1_and_others_are_refused_as_pushover_does() {
         let judge = judge("tok", "usr");
-        let taken = judge(&sent(("title", "t"))).ok().expect("taken");
+        let taken = judge(&sent(("title", "t"))).expect("taken");
         assert!(taken.answer.status == 200 && taken.answer.body.contains("\"status\":1"), "{:?}", taken.answer);
         let long = "ä".repeat(1025);
         for (change, says) in [

@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_good_message_is_answered_ok_and_others_are_refused_as_slack_does() {
         let judge = judge("T0/B0/x");
-        let taken = judge(&json_posted("/services/T0/B0/x", &good())).ok().expect("taken");
+        let taken = judge(&json_posted("/services/T0/B0/x", &good())).expect("taken");
         assert_eq!(taken.answer, Answer::text(200, "ok"));
         let said = |path: &str, body: &Value| {
             let answer = judge(&json_posted(path, body)).err().expect("refused").answer;

@@ -67,7 +67,7 @@ mod tests {
         let judge = judge("1:abc", "-100");
         let good = json!({"chat_id": "-100", "text": "t", "link_preview_options": {"is_disabled": true},
             "disable_notification": true});
-        let taken = judge(&json_posted(PATH, &good)).ok().expect("taken");
+        let taken = judge(&json_posted(PATH, &good)).expect("taken");
         assert!(taken.answer.status == 200 && taken.answer.body.contains("\"ok\":true"), "{:?}", taken.answer);
         let said = |path: &str, body: &Value| {
             let answer = judge(&json_posted(path, body)).err().expect("refused").answer;

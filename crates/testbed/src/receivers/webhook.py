@@ -41,10 +41,11 @@ class Receiver(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", "0")))
         why = self.judge(body)
-        say(f"refused {why}" if why else "taken " + json.dumps(json.loads(body)))
         self.send_response(401 if why else 204)
         self.send_header("content-length", "0")
         self.end_headers()
+        # Last: a long line waits until somebody reads it.
+        say(f"refused {why}" if why else "taken " + json.dumps(json.loads(body)))
 
     def judge(self, body):
         headers = dict(self.headers)
