@@ -18,6 +18,7 @@ pub mod backup_task_tags;
 pub mod backup_task_webhooks;
 pub mod backup_tasks;
 pub mod backups;
+pub mod deliveries;
 pub mod members;
 pub mod notification_streams;
 pub mod own_backups;

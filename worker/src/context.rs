@@ -8,6 +8,7 @@ use crate::own_database::OwnDatabase;
 use chrono::{DateTime, Utc};
 use holdfast_config::Config;
 use holdfast_destinations::{LocalRoot, Outside};
+use holdfast_domain::{Limit, TeamLimits};
 use holdfast_egress::{EgressGuard, GuardedHttp};
 use holdfast_notify::Notifier;
 use holdfast_store::Store;
@@ -142,6 +143,13 @@ impl WorkerContext {
     #[must_use]
     pub fn max_attempts(&self) -> i32 {
         i32::try_from(self.config.worker.max_attempts).unwrap_or(i32::MAX)
+    }
+
+    /// What a team may have that has no limit of its own; 0 = no limit.
+    #[must_use]
+    pub fn usual_limit(&self, limit: Limit) -> i64 {
+        let number = TeamLimits::from_pairs(self.config.limits.pairs()).of(limit).unwrap_or(0);
+        i64::try_from(number).unwrap_or(i64::MAX)
     }
 
     /// Jobs in hand, for the worker's row.

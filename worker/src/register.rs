@@ -12,9 +12,12 @@ use crate::jobs::execute_run::execute_run;
 use crate::jobs::make_own_backup::make_own_backup;
 use crate::jobs::prune_task::prune_task;
 use crate::jobs::send_account_mail::send_account_mails;
+use crate::jobs::send_delivery::send_delivery;
 use apalis::prelude::{Data, Monitor, Strategy, WorkerBuilder};
 use apalis_postgres::{Config, PostgresStorage, Pubsub};
-use holdfast_store::queue::{self, CopyBackup, ExecuteRestore, ExecuteRun, MakeOwnBackup, PruneTask, SendAccountMail};
+use holdfast_store::queue::{
+    self, CopyBackup, ExecuteRestore, ExecuteRun, MakeOwnBackup, PruneTask, SendAccountMail, SendDelivery,
+};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +34,9 @@ const LIBRARY_MISSED: usize = 4;
 
 /// Prunes at a time: deleting must not take the places of backups.
 const PRUNES: usize = 2;
+
+/// Messages at a time: a receiver that hangs must not keep the others waiting.
+const DELIVERIES: usize = 8;
 
 /// How long the library may take to end once nothing is in hand.
 const QUEUE_ENDS_WITHIN: Duration = Duration::from_secs(3);
@@ -105,6 +111,11 @@ async fn on_send_account_mail(_: SendAccountMail, jobs: Data<Jobs>) -> Result<()
     Ok(())
 }
 
+async fn on_send_delivery(job: SendDelivery, jobs: Data<Jobs>) -> Result<(), Infallible> {
+    jobs.perform(send_delivery(Arc::clone(&jobs.context), job.delivery_id)).await;
+    Ok(())
+}
+
 /// One more queue that `monitor` serves, so many jobs of it at once.
 macro_rules! serve {
     ($monitor:expr, $jobs:expr, $queue:expr, $payload:ty, $at_once:expr, $handler:expr) => {{
@@ -129,6 +140,7 @@ fn monitor(jobs: &Jobs) -> Monitor {
     let monitor = serve!(monitor, jobs, queue::MAKE_OWN_BACKUP, MakeOwnBackup, 1, on_make_own_backup);
     let monitor = serve!(monitor, jobs, queue::PRUNE_TASK, PruneTask, PRUNES, on_prune_task);
     let monitor = serve!(monitor, jobs, queue::SEND_ACCOUNT_MAIL, SendAccountMail, 1, on_send_account_mail);
+    let monitor = serve!(monitor, jobs, queue::SEND_DELIVERY, SendDelivery, DELIVERIES, on_send_delivery);
     // The library's worker dies with its first failed statement; the jobs in hand do not.
     monitor.should_restart(|worker, error| {
         tracing::warn!(worker = worker.name(), %error, "the queue's worker starts anew");

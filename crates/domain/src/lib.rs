@@ -22,6 +22,7 @@ pub mod retention;
 pub mod run;
 pub mod schedule;
 pub mod source;
+pub mod telling;
 pub mod text;
 pub mod ticket;
 pub mod username;

@@ -5,7 +5,9 @@
 //! compares what this writes with what the library writes; the library's trigger on the table notifies the workers.
 
 use crate::{StoreError, TeamTx};
-use holdfast_domain::ids::{AccountMailId, BackupCopyId, BackupRunId, BackupTaskId, OwnBackupId, RestoreId};
+use holdfast_domain::ids::{
+    AccountMailId, BackupCopyId, BackupRunId, BackupTaskId, DeliveryId, OwnBackupId, RestoreId,
+};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,9 @@ pub const PRUNE_TASK: &str = "prune_task";
 pub const MAKE_OWN_BACKUP: &str = "make_own_backup";
 /// Queue of [`SendAccountMail`].
 pub const SEND_ACCOUNT_MAIL: &str = "send_account_mail";
+
+/// Queue of [`SendDelivery`].
+pub const SEND_DELIVERY: &str = "send_delivery";
 
 /// What the library writes for a job that says nothing about it. We never let it retry: a handler always returns Ok.
 const LIBRARY_MAX_ATTEMPTS: i32 = 25;
@@ -67,6 +72,13 @@ pub struct SendAccountMail {
     pub account_mail_id: AccountMailId,
 }
 
+/// Payload of a job that sends one message to one receiver.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SendDelivery {
+    /// Which.
+    pub delivery_id: DeliveryId,
+}
+
 /// An item of the queue: what to execute, and which attempt it would be (1 = the first).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Job {
@@ -82,6 +94,8 @@ pub enum Job {
     MakeOwnBackup(OwnBackupId),
     /// A mail about an account.
     SendAccountMail(AccountMailId),
+    /// A message, and the epoch that its claim would get.
+    SendDelivery(DeliveryId, i32),
 }
 
 /// When a job may be delivered, and what else makes its key its own.
@@ -180,6 +194,9 @@ fn parts(job: Job) -> (&'static str, i64, i64, Vec<u8>) {
         }
         Job::SendAccountMail(id) => {
             (SEND_ACCOUNT_MAIL, id.0, 1, serde_json::to_vec(&SendAccountMail { account_mail_id: id }))
+        }
+        Job::SendDelivery(id, epoch) => {
+            (SEND_DELIVERY, id.0, i64::from(epoch), serde_json::to_vec(&SendDelivery { delivery_id: id }))
         }
         Job::MakeOwnBackup(id) => (MAKE_OWN_BACKUP, id.0, 1, serde_json::to_vec(&MakeOwnBackup { own_backup_id: id })),
     };

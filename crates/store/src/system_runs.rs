@@ -63,7 +63,7 @@ pub struct DueTask {
 }
 
 impl Store {
-    /// Claims a run: raises its epoch and counts the attempt. `None`: over, not due, cancelled, out of attempts, or
+    /// Claims a run: raises its epoch and counts the attempt, of which the first is told of. `None`: over, not due, cancelled, out of attempts, or
     /// somebody else's.
     ///
     /// # Errors
@@ -77,14 +77,21 @@ impl Store {
     ) -> Result<Option<ClaimedRun>, StoreError> {
         let sql = "SELECT team_id, epoch, attempt FROM claim_backup_run($1, $2, $3, $4)";
         let values = [id.0.into(), owner.into(), lease_secs.into(), max_attempts.into()];
-        let Some(row) = self.db().query_one_raw(statement(sql, values)).await? else {
+        let txn = self.db().begin().await?;
+        let Some(row) = txn.query_one_raw(statement(sql, values)).await? else {
             return Ok(None);
         };
-        Ok(Some(ClaimedRun {
+        let claimed = ClaimedRun {
             team_id: TeamId(row.try_get("", "team_id")?),
             epoch: row.try_get("", "epoch")?,
             attempt: row.try_get("", "attempt")?,
-        }))
+        };
+        let tx = TeamTx::enter(txn, Access::system(claimed.team_id, "a run begins")).await?;
+        if claimed.attempt == 1 {
+            tx.tell_run_started(id).await?;
+        }
+        tx.commit().await?;
+        Ok(Some(claimed))
     }
 
     /// Runs that nobody works on.

@@ -6,3 +6,4 @@ pub mod execute_run;
 pub mod make_own_backup;
 pub mod prune_task;
 pub mod send_account_mail;
+pub mod send_delivery;

@@ -4,6 +4,7 @@
 pub mod account_mails;
 pub mod closings;
 pub mod copy_leftovers;
+pub mod deliveries;
 pub mod due_tasks;
 pub mod leftovers;
 pub mod prunes;

@@ -1,7 +1,10 @@
-//! Rows that nobody needs any more: used tickets, dead workers, the queue's finished jobs.
+//! Rows that nobody needs any more: used tickets, old deliveries, dead workers, the queue's finished jobs.
 
 use crate::context::WorkerContext;
 use holdfast_store::StoreError;
+
+/// How long a message can be looked at.
+const DELIVERY_DAYS: i32 = 90;
 
 /// One round.
 ///
@@ -13,5 +16,6 @@ pub async fn reconcile(context: &WorkerContext) -> Result<(), StoreError> {
         tracing::debug!(tickets, "old tickets were forgotten");
     }
     context.store.purge_account_rows().await?;
+    context.store.purge_deliveries(DELIVERY_DAYS).await?;
     context.store.purge_workers_and_jobs().await
 }

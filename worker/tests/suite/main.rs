@@ -4,10 +4,12 @@
 
 mod claims;
 mod database_link;
+mod deliveries;
 mod endings;
 mod harness;
 mod later_copies;
 mod limits;
+mod listener;
 mod own_backups;
 mod process;
 mod prunes;

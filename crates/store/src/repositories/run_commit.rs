@@ -58,6 +58,7 @@ impl RunExecution<'_> {
         let last = "UPDATE backup_tasks SET last_run_at = now() WHERE id = $1";
         self.tx.change(last, [run.backup_task_id.into()]).await?;
         self.tx.prunes().request(BackupTaskId(run.backup_task_id), Some(self.id)).await?;
+        self.tx.tell_run_ended(self.id).await?;
         Ok(true)
     }
 

@@ -160,6 +160,7 @@ impl RunExecution<'_> {
         }
         let outcome = if status == RunStatus::Cancelled { "cancelled" } else { "failed" };
         self.end_attempt(outcome, Some(ending.failure)).await?;
+        self.tx.tell_run_ended(self.id).await?;
         Ok(true)
     }
 
@@ -185,6 +186,7 @@ impl RunExecution<'_> {
         }
         let outcome = if status == RunStatus::Cancelled { "cancelled" } else { "abandoned" };
         self.end_attempt(outcome, Some(failure)).await?;
+        self.tx.tell_run_ended(self.id).await?;
         Ok(true)
     }
 
