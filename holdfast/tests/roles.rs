@@ -108,11 +108,14 @@ async fn a_worker_with_another_key_does_not_start() {
     let folder = tempfile::tempdir().expect("folder");
     let user = ["create-user", "--email", "a@example.org", "--name", "A", "--timezone", "UTC", "--password-stdin"];
     admin(&database, &folder.path().join("kek"), &user, "a long enough phrase");
-    admin(&other, &folder.path().join("other"), &user, "a long enough phrase");
+    // In a folder of its own: the log-in key lies beside the key file and belongs to it.
+    let others = folder.path().join("other");
+    std::fs::create_dir(&others).expect("folder");
+    admin(&other, &others.join("kek"), &user, "a long enough phrase");
     let output = Command::new(env!("CARGO_BIN_EXE_holdfast"))
         .arg("worker")
         .env("DATABASE_APP_URL", database.app_url())
-        .env("HOLDFAST__VAULT__KEK_FILE", folder.path().join("other"))
+        .env("HOLDFAST__VAULT__KEK_FILE", others.join("kek"))
         .output()
         .expect("start");
     assert_eq!(output.status.code(), Some(1));

@@ -14,6 +14,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::OnceCell;
 
 /// Names the folder of the socket of the session's cluster.
@@ -199,7 +200,9 @@ impl Database {
 
     async fn create(socket_dir: &Path, template: Option<&str>) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("t{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // A long run starts more processes than there are process numbers, so the moment stands beside the number.
+        let now_ns = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
+        let name = format!("t{now_ns}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let admin = admin_pool(socket_dir).await?;
         let template = template.unwrap_or("template0");
         let statement = format!("CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER}");

@@ -3,15 +3,18 @@
 
 use crate::support::{BINARY, assert_equal, is_root, options, output};
 use anyhow::{Context, Result, ensure};
+use holdfast_migration::Migrator;
 use holdfast_testbed::client::ApiClient;
+use holdfast_testbed::postgres::Database;
 use holdfast_testbed::product::{Product, ProductOptions, USER_EMAIL};
-use holdfast_testbed::site::{Site, below};
+use holdfast_testbed::site::{Site, below, product_options};
 use holdfast_testbed::steps;
 use holdfast_testbed::tree::{TreeSpec, generate};
+use sea_orm::SqlxPostgresConnector;
+use sea_orm_migration::MigratorTrait;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -65,24 +68,19 @@ async fn after_the_loss_of_the_data_folder_one_file_brings_everything_back() -> 
 
 #[tokio::test]
 async fn a_copy_is_kept_before_a_migration() -> Result<()> {
-    let site = Site::start(options()).await?;
-    let copies = site.product.data_dir().join("copies");
-    ensure!(!copies.exists(), "nothing was migrated yet that held data");
-    // What the last migration made is taken back: the database is now one of the version before.
-    let last =
-        "DELETE FROM seaql_migrations WHERE version = (SELECT max(version) FROM seaql_migrations) RETURNING version";
-    let version = psql(&site.product.database_socket()?, last)?;
-    let is_known = version.contains("own_backups");
-    ensure!(is_known, "another migration is the last one now ({version}): take back what it makes");
-    let undo = "DROP TABLE own_backups; DROP FUNCTION claim_own_backup, stray_own_backups";
-    psql(&site.product.database_socket()?, undo)?;
+    let database = Database::empty().await?;
+    let pool = database.owner_pool().await?;
+    let version_before = u32::try_from(Migrator::migrations().len() - 1)?;
+    Migrator::up(&SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone()), Some(version_before)).await?;
+    let person = "INSERT INTO users (name, email, password_hash, timezone) VALUES ('Ann', $1, '-', 'UTC')";
+    sqlx::query(person).bind(USER_EMAIL).execute(&pool).await?;
 
-    let Site { product, folder, .. } = site;
-    let options = product.options().clone();
-    product.stop().await?;
-    let product = Product::start(options).await?;
-    let made = "SELECT to_regclass('own_backups') IS NOT NULL";
-    ensure!(psql(&product.database_socket()?, made)?.trim() == "t", "the migration was not made again");
+    let folder = tempfile::tempdir()?;
+    let settings = options().set("DATABASE_URL", database.owner_url());
+    let product = Product::start(product_options(&settings, folder.path().join("data"))).await?;
+    let applied: i64 = sqlx::query_scalar("SELECT count(*) FROM seaql_migrations").fetch_one(&pool).await?;
+    assert_eq!(applied, i64::from(version_before) + 1, "the last migration was not made");
+    let copies = product.data_dir().join("copies");
     let kept: Vec<_> = fs::read_dir(&copies)?.collect::<std::io::Result<_>>()?;
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert_eq!(kept[0].metadata()?.permissions().mode() & 0o777, 0o600);
@@ -92,11 +90,5 @@ async fn a_copy_is_kept_before_a_migration() -> Result<()> {
     let kek = fs::read_to_string(product.data_dir().join("kek"))?;
     ensure!(!content.contains(kek.trim()), "a copy that is not encrypted holds the key");
     product.stop().await?;
-    drop(folder);
     Ok(())
-}
-
-fn psql(socket: &Path, statement: &str) -> Result<String> {
-    let mut psql = Command::new("psql");
-    output(psql.arg("-h").arg(socket).args(["-v", "ON_ERROR_STOP=1", "-U", "postgres", "-Atc", statement, "holdfast"]))
 }
