@@ -21,6 +21,8 @@ pub struct Model {
     pub sealed_second_value: Option<Vec<u8>>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    pub confirmed_at: Option<DateTimeUtc>,
+    pub address_hash: Option<Vec<u8>>,
 }
 
 /// No relations are declared: joins are written where they are used.

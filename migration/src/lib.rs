@@ -68,5 +68,6 @@ migrations! {
     m20261129_000024_audit_chain,
     m20261129_000025_team_limits,
     m20261129_000026_suspensions,
+    m20261129_000028_stream_addresses,
     m20261129_000030_deliveries,
 }

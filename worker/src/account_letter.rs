@@ -7,6 +7,9 @@ use holdfast_domain::failure::printable;
 /// Longest piece of somebody else's text.
 const PIECE_CHARS: usize = 255;
 
+/// To somebody who did not ask.
+const NO_STREAM: &str = "If you expect none, do nothing: none is sent.";
+
 /// A mail to be sent.
 pub struct Written {
     /// One line.
@@ -55,6 +58,11 @@ pub fn write(kind: AccountMailKind, is_taken: bool, body: &AccountMailBody) -> O
                 "If you did not ask for it, do nothing.",
             ),
         ),
+        (AccountMailKind::Stream, _) => {
+            let who = printable(body.asked_by.as_deref().unwrap_or("Somebody"), PIECE_CHARS);
+            let why = format!("{who} wants to have messages about backups sent to this address. Agree within 7 days:");
+            ("May messages about backups be sent here?", with_link(&why, "confirm-stream", body, NO_STREAM))
+        }
         (kind, _) => told(kind, body),
     };
     Some(Written { subject, text })
@@ -115,6 +123,7 @@ mod tests {
             at: Some("2026-11-29 04:00 UTC".to_owned()),
             codes_left: Some(2),
             new_email: Some("new@example.com".to_owned()),
+            asked_by: Some("ann@example.com\r\nBcc: everybody@example.com".to_owned()),
         }
     }
 

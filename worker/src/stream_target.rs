@@ -12,9 +12,14 @@ use secrecy::{ExposeSecret, SecretString};
 /// Opens `row`.
 ///
 /// # Errors
-/// [`DeliveryCode::InvalidTarget`]: a secret is missing or does not open.
+/// [`DeliveryCode::Unconfirmed`]: nobody agreed at the address. [`DeliveryCode::InvalidTarget`]: a secret is missing or
+/// does not open.
 pub fn open_stream(context: &WorkerContext, row: &rows::notification_streams::Model) -> Result<Target, DeliveryError> {
     let unusable = DeliveryError::last(DeliveryCode::InvalidTarget);
+    let kind = StreamKind::parse(&row.r#type).ok_or(unusable)?;
+    if kind == StreamKind::Email && row.confirmed_at.is_none() {
+        return Err(DeliveryError::last(DeliveryCode::Unconfirmed));
+    }
     let open = |column, sealed: &[u8]| {
         let place = SealContext::new(TeamId(row.team_id), column, row.seal_id);
         context.opener.open_text(&place, sealed).map_err(|error| {
@@ -26,7 +31,7 @@ pub fn open_stream(context: &WorkerContext, row: &rows::notification_streams::Mo
     let second = row.sealed_second_value.as_deref();
     let second = second.map(|sealed| open(SealedColumn::StreamSecondValue, sealed)).transpose()?;
     let config: StreamConfig = serde_json::from_value(row.config.clone()).map_err(|_| unusable)?;
-    Ok(match StreamKind::parse(&row.r#type).ok_or(unusable)? {
+    Ok(match kind {
         StreamKind::Email => Target::Email { to: value.expose_secret().to_owned() },
         StreamKind::Discord => Target::Discord { url: value },
         StreamKind::Slack => Target::Slack { url: value },

@@ -345,6 +345,31 @@ async fn a_client_that_goes_away_ends_its_download() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_to_an_address_whose_owner_did_not_agree() {
+    let plane = Plane::new().await;
+    let place = SealContext::new(plane.world.team.id, SealedColumn::StreamValue, uuid::Uuid::new_v4());
+    let sealer = Sealer::from_public_key(plane.world.context.opener.public_key()).unwrap();
+    let id: i64 = sqlx::query_scalar(
+        "INSERT INTO notification_streams (team_id, user_id, label, type, seal_id, sealed_value)
+         VALUES ($1, $2, 'ops', 'email', $3, $4) RETURNING id",
+    )
+    .bind(plane.world.team.id.0)
+    .bind(plane.world.team.user_id)
+    .bind(place.seal_id)
+    .bind(sealer.seal(&place, b"ops@example.org", &mut rand::rng()))
+    .fetch_one(&plane.world.owner)
+    .await
+    .unwrap();
+    let action = || TicketAction::TestNotificationStream { id: NotificationStreamId(id) };
+    let text = plane.act(action()).await.text().await.unwrap();
+    assert!(text.contains("\"ok\":false") && text.contains("has not agreed yet"), "{text}");
+    let agree = "UPDATE notification_streams SET confirmed_at = now() WHERE id = $1";
+    sqlx::query(agree).bind(id).execute(&plane.world.owner).await.unwrap();
+    let text = plane.act(action()).await.text().await.unwrap();
+    assert!(text.contains("sends no mail"), "it would be sent, were there a mail server: {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_streams_test_reaches_its_receiver_with_the_secrets_opened() {
     let plane = Plane::new().await;
     let (say, mut said) = tokio::sync::mpsc::unbounded_channel();

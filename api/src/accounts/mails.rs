@@ -32,7 +32,11 @@ pub fn base(state: &ApiState) -> Result<String, Problem> {
     Ok(base.trim_end_matches('/').to_owned())
 }
 
-async fn seal(state: &ApiState, body: &AccountMailBody) -> Result<SealedMail, Problem> {
+/// What a mail says, sealed for the workers.
+///
+/// # Errors
+/// 503 while no worker has recorded its key.
+pub async fn seal(state: &ApiState, body: &AccountMailBody) -> Result<SealedMail, Problem> {
     let text = serde_json::to_string(body).map_err(|error| Problem::internal(&error))?;
     let mut seal = RowSeal::fresh(state, NO_TEAM);
     let payload = seal.seal(SealedColumn::AccountMailPayload, Some(&text)).await?.unwrap_or_default();

@@ -35,6 +35,7 @@ mod backups;
 mod cancelling;
 mod cascade;
 mod checks;
+mod confirm_stream;
 mod document;
 mod notification_streams;
 mod recycle_bin;
@@ -98,6 +99,8 @@ fn definitions(t: &mut Table) {
     t.row("GET /readyz", Need::Public, routes!(system::readyz::readyz));
     t.row("GET /setup", Need::Public, routes!(setup::show::show_setup));
     t.row("POST /setup", Need::Public, routes!(setup::submit::submit_setup));
+    t.row("GET /confirm-stream", Need::Public, routes!(confirm_stream::show::show_stream_confirmation));
+    t.row("POST /confirm-stream", Need::Public, routes!(confirm_stream::submit::confirm_stream));
     t.row("GET /api/openapi.json", Need::Public, routes!(system::openapi::openapi_document));
     t.row("POST /api/auth/setup", Need::Public, routes!(auth::setup::setup_installation));
     t.row("GET /api/ssh-key", need(Can::CreateRemoteServers), routes!(ssh_key::show::show_ssh_key));
@@ -123,6 +126,7 @@ fn definitions(t: &mut Table) {
     t.row("PUT /api/notification-streams/{id}", need(Can::UpdateNotificationStreams), routes!(notification_streams::update::update_notification_stream));
     t.row("DELETE /api/notification-streams/{id}", need(Can::DeleteNotificationStreams), routes!(notification_streams::delete::delete_notification_stream));
     t.row("POST /api/notification-streams/{id}/test", need(Can::UpdateNotificationStreams), routes!(notification_streams::test::test_notification_stream));
+    t.row("POST /api/notification-streams/{id}/confirmation", need(Can::UpdateNotificationStreams), routes!(notification_streams::ask_address::ask_stream_address));
     t.row("GET /api/tags", need(Can::ManageTags), routes!(tags::list::list_tags));
     t.row("POST /api/tags", need(Can::ManageTags), routes!(tags::create::create_tag));
     t.row("GET /api/tags/{id}", need(Can::ManageTags), routes!(tags::show::show_tag));

@@ -138,6 +138,8 @@ fn fields(path: &str) -> &'static [&'static str] {
         "/api/backup-tasks/{id}/pause" | "/api/backup-tasks/{id}/resume" | "/api/backup-tasks/{id}/webhook" => {
             &["label"]
         }
+        "/api/notification-streams/{id}/confirmation" => &[],
+        "/confirm-stream" => &["token"],
         "/api/notification-streams" | "/api/notification-streams/{id}" => STREAM,
         "/api/tags" | "/api/tags/{id}" => &["label", "description", "colour"],
         "/api/backup-tasks/{id}/prune" => &["older_than_secs", "dry_run"],

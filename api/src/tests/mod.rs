@@ -18,6 +18,7 @@ mod runs;
 mod secrets;
 mod sessions;
 mod setup;
+mod stream_addresses;
 mod tags;
 mod task_acts;
 mod tenancy;

@@ -26,6 +26,8 @@ pub struct NotificationStreamView {
     is_value_set: bool,
     /// Pushover's user key, a bot's or access token, a webhook's signing secret; never shown again.
     is_additional_value_set: bool,
+    /// False while the owner of an e-mail stream's address has not agreed; nothing is sent there until then.
+    is_confirmed: bool,
     config: StreamConfigView,
     /// A signing secret that was made by this very request; shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,7 +63,6 @@ impl NotificationStreamView {
             user_id: row.user_id,
             label: row.label,
             type_human: StreamKind::parse(&row.r#type).map_or("", StreamKind::human),
-            kind: row.r#type,
             notifications: NotificationsView {
                 on_success: tells(EventKind::Success),
                 on_failure: tells(EventKind::Failure),
@@ -71,8 +72,10 @@ impl NotificationStreamView {
             events: row.events,
             is_team_wide: row.is_team_wide,
             is_value_set: true,
+            is_confirmed: row.r#type != StreamKind::Email.as_str() || row.confirmed_at.is_some(),
             is_additional_value_set: row.sealed_second_value.is_some(),
             config: StreamConfigView { server_url: config.server_url, priority: config.priority },
+            kind: row.r#type,
             secret: None,
         }
     }

@@ -41,6 +41,8 @@ kinds! {
     Reset = "reset",
     /// A link that makes this address the account's.
     Email = "email",
+    /// A link by which the owner of an address agrees to a notification stream.
+    Stream = "stream",
     /// To the old address: it is not the account's any more.
     EmailChanged = "email_changed",
     /// The password is another.
@@ -72,6 +74,8 @@ pub struct AccountMailBody {
     pub codes_left: Option<i64>,
     /// The address that took this one's place.
     pub new_email: Option<String>,
+    /// The address of the person who asks.
+    pub asked_by: Option<String>,
 }
 
 #[cfg(test)]

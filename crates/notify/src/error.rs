@@ -72,7 +72,7 @@ codes! {
         "There is no Telegram bot: enter a bot token in the stream, or ask the operator for one.";
     /// An e-mail address that its owner has not confirmed.
     Unconfirmed = "unconfirmed",
-        "The address has not been confirmed yet.";
+        "The owner of the address has not agreed yet: a link is in the mail that was sent there.";
 }
 
 /// A message that did not arrive.

@@ -17,6 +17,9 @@ const BOT: &str = "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
 const SIGNING: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const FLOW: &str = "workflows/7/triggers/manual/paths/invoke?api-version=2016-06-01&sig=abc";
 
+const BASE: &str = "https://backup.example.com";
+const STRANGER: &str = "ops@example.org";
+
 /// One receiver a protocol.
 struct Receivers {
     discord: Receiver,
@@ -52,6 +55,7 @@ impl Receivers {
             .set("HOLDFAST__NOTIFY__PUSHOVER_URL", self.pushover.url())
             .set("HOLDFAST__NOTIFY__TELEGRAM_URL", self.telegram.url())
             .set("HOLDFAST__NOTIFY__NTFY_URL", self.ntfy.url())
+            .set("HOLDFAST__HTTP__PUBLIC_URL", BASE)
             .set("HOLDFAST__MAIL__HOST", "127.0.0.1")
             .set("HOLDFAST__MAIL__PORT", self.mail.port().to_string())
             .set("HOLDFAST__MAIL__TLS", "none")
@@ -126,6 +130,7 @@ async fn every_channel_delivers_to_a_receiver_of_its_protocol() -> Result<()> {
     names("webhook", &to.webhook.message().await.context("webhook")?, "/data/lines/0")?;
 
     wrong_keys(&site, &to).await?;
+    a_stranger_agrees(&site, &mut to.mail).await?;
     site.product.stop().await
 }
 
@@ -140,5 +145,31 @@ async fn wrong_keys(site: &Site, to: &Receivers) -> Result<()> {
     ensure!(answer.status == 200 && answer.body["data"]["ok"] == json!(false), "{answer:?}");
     ensure!(told.contains("refused the message") && !told.contains("valid access token"), "{told}");
     ensure!(to.gotify.refusals() == ["another token"], "it was not asked");
+    Ok(())
+}
+
+/// Nothing is sent to a stranger but a link; once the button behind it is pressed, messages are.
+async fn a_stranger_agrees(site: &Site, mails: &mut Smtp) -> Result<()> {
+    let stream = json!({"label": "ops", "type": "email", "events": [], "value": STRANGER});
+    let made = site.client.post("notification-streams", &stream).await?;
+    ensure!(made["data"]["is_confirmed"] == json!(false), "{made:#}");
+    let path = format!("notification-streams/{}/test", made["data"]["id"]);
+    let early = site.client.post(&path, &json!({})).await?;
+    ensure!(early["data"]["ok"] == json!(false), "{early:#}");
+    let mail = mails.mail().await?.replace("=\n", "").replace("=3D", "=");
+    ensure!(mail.contains(&format!("To: {STRANGER}")) && mail.contains(USER_EMAIL), "{mail}");
+    let (_, rest) = mail.split_once(&format!("{BASE}/confirm-stream?token=")).context("no link")?;
+    let token: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let page = format!("{}/confirm-stream", site.product.url());
+    let shown = http.get(format!("{page}?token={token}")).send().await?;
+    ensure!(shown.status() == 200, "{}", shown.status());
+    let form = http.post(&page).header("content-type", "application/x-www-form-urlencoded");
+    let pressed = form.body(format!("token={token}")).send().await?;
+    ensure!(pressed.status() == 200, "{}", pressed.status());
+    let sent = site.client.post(&path, &json!({})).await?;
+    ensure!(sent["data"]["ok"] == json!(true), "{sent:#}");
+    let mail = mails.mail().await?;
+    ensure!(mail.contains(&format!("To: {STRANGER}")) && mail.contains("stream ops works."), "{mail}");
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::limits;
 use crate::problem::Problem;
 use crate::sealing::RowSeal;
 use crate::state::ApiState;
+use crate::stream_address;
 use crate::stream_rules::signing_secret;
 use crate::validation::texts;
 use crate::views::notification_stream::NotificationStreamView;
@@ -21,7 +22,8 @@ use holdfast_store::repositories::notification_streams::NewNotificationStream;
 use holdfast_vault::SealedColumn;
 use serde_json::json;
 
-/// Makes a stream. Nothing is sent; `test` does that.
+/// Makes a stream. Nothing is sent but, to an e-mail address that is no member's own, a link by which its owner agrees.
+/// `test` sends a message.
 #[utoipa::path(post, path = "/api/notification-streams", tag = "notification-streams",
     request_body(content((Body = "application/json"), (Body = "application/x-www-form-urlencoded"))),
     responses((status = 201, body = Data<NotificationStreamView>), (status = 422, body = crate::problem::ProblemBody)))]
@@ -42,9 +44,10 @@ pub async fn create_notification_stream(
     };
     let needs_secret = kind == StreamKind::Webhook && body.additional_value.is_none();
     let made = needs_secret.then(|| state.with_rng(signing_secret));
+    let address = (kind == StreamKind::Email).then_some(value);
     let mut seal = RowSeal::fresh(&state, auth.access.team_id());
     let second = body.additional_value.as_deref().or(made.as_deref());
-    let new = NewNotificationStream {
+    let mut new = NewNotificationStream {
         user_id: auth.user_id,
         label: body.label.clone().unwrap_or_default(),
         kind: kind.as_str().to_owned(),
@@ -54,10 +57,18 @@ pub async fn create_notification_stream(
         seal_id: seal.seal_id(),
         sealed_value: seal.seal(SealedColumn::StreamValue, Some(value)).await?.unwrap_or_default(),
         sealed_second_value: seal.seal(SealedColumn::StreamSecondValue, second).await?,
+        address: None,
     };
     let tx = state.store().for_team(&auth.access).await?;
     limits::take(&state, &tx, Limit::NotificationStreams).await?;
+    if let Some(address) = address {
+        let confirmed_at = stream_address::confirmed_at(&state, &tx, address).await?;
+        new.address = Some((stream_address::address_hash(new.seal_id, address), confirmed_at));
+    }
     let row = tx.notification_streams().create(new, state.now()).await?;
+    if let Some(address) = address.filter(|_| row.confirmed_at.is_none()) {
+        stream_address::ask(&state, &tx, (auth.user_id, row.id), address).await?;
+    }
     let subject = format!("notification_streams:{}", row.id);
     let view = NotificationStreamView::of(row.clone());
     let changes = secrets(Changes::made(&view), None, Some(&row), SECRETS);

@@ -1,5 +1,6 @@
 //! The channels over which people are told.
 
+pub mod ask_address;
 pub mod create;
 pub mod delete;
 pub mod list;

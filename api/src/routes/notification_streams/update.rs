@@ -9,6 +9,7 @@ use crate::extract::{Authorized, Id, PageBody, may};
 use crate::problem::{FieldErrors, Problem};
 use crate::sealing::RowSeal;
 use crate::state::ApiState;
+use crate::stream_address;
 use crate::validation::{Mode, texts};
 use crate::views::notification_stream::NotificationStreamView;
 use crate::views::{Data, data};
@@ -16,7 +17,7 @@ use axum::Json;
 use axum::extract::State;
 use holdfast_domain::ids::NotificationStreamId;
 use holdfast_domain::notification::{StreamConfig, StreamKind};
-use holdfast_store::{Changes, rows};
+use holdfast_store::{Changes, TeamTx, rows};
 use holdfast_vault::SealedColumn;
 use serde_json::json;
 
@@ -59,6 +60,7 @@ pub async fn update_notification_stream(
     if let Some(sealed) = seal.seal(SealedColumn::StreamSecondValue, body.additional_value.as_deref()).await? {
         row.sealed_second_value = Some(sealed);
     }
+    let to_ask = set_address(&state, &tx, &mut row, (kind, body.value.as_deref())).await?;
     row.events = body.events(&row.events);
     row.is_team_wide = body.is_team_wide.unwrap_or(row.is_team_wide);
     row.label = body.label.unwrap_or(row.label);
@@ -66,6 +68,9 @@ pub async fn update_notification_stream(
     row.r#type = kind.as_str().to_owned();
     row.updated_at = state.now();
     let row = tx.notification_streams().save(row).await?;
+    if let Some(address) = to_ask {
+        stream_address::ask(&state, &tx, (auth.user_id, row.id), &address).await?;
+    }
     let view = NotificationStreamView::of(row.clone());
     let changes = Changes::between(&NotificationStreamView::of(stored.clone()), &view);
     let changes = secrets(changes, Some(&stored), Some(&row), SECRETS);
@@ -73,6 +78,29 @@ pub async fn update_notification_stream(
     tx.audit_events().record_change("notification_stream.update", &subject, changes, json!({})).await?;
     tx.commit().await?;
     Ok(data(view))
+}
+
+/// Notes whether an e-mail stream's address may be sent to; gives the address whose owner is to be asked. The same address
+/// entered again changes nothing.
+async fn set_address(
+    state: &ApiState,
+    tx: &TeamTx,
+    row: &mut rows::notification_streams::Model,
+    (kind, value): (StreamKind, Option<&str>),
+) -> Result<Option<String>, Problem> {
+    if kind != StreamKind::Email {
+        (row.address_hash, row.confirmed_at) = (None, None);
+        return Ok(None);
+    }
+    let Some(address) = value else { return Ok(None) };
+    let hash = Some(stream_address::address_hash(row.seal_id, address));
+    let is_same = row.address_hash == hash;
+    if is_same && row.confirmed_at.is_some() {
+        return Ok(None);
+    }
+    row.address_hash = hash;
+    row.confirmed_at = stream_address::confirmed_at(state, tx, address).await?;
+    Ok((row.confirmed_at.is_none() && !is_same).then(|| address.to_owned()))
 }
 
 /// 422 where a stored secret would go to another receiver, or a needed one is missing.

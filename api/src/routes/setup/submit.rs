@@ -7,6 +7,7 @@ use super::page::{self, Typed};
 use super::show::closed;
 use crate::accounts::Visitor;
 use crate::extract::PageBody;
+use crate::html;
 use crate::problem::Problem;
 use crate::routes::auth::setup::{Body, open_link, set_up};
 use crate::state::ApiState;
@@ -27,11 +28,11 @@ pub async fn submit_setup(
     body: Result<PageBody, Problem>,
 ) -> Response {
     if is_from_elsewhere(&headers) {
-        return page::notice(StatusCode::FORBIDDEN, "Refused", "This form was sent from another site.");
+        return html::notice(StatusCode::FORBIDDEN, "Refused", "This form was sent from another site.");
     }
     let mut fields = match body {
         Ok(PageBody(fields)) => fields,
-        Err(problem) => return page::notice(problem.status(), "Refused", &problem.sentences().join(" ")),
+        Err(problem) => return html::notice(problem.status(), "Refused", &problem.sentences().join(" ")),
     };
     let text = |name| fields.peek_text(name).unwrap_or_default();
     let token = text("token");

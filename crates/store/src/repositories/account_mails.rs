@@ -24,6 +24,8 @@ pub enum LinkKind {
     Reset,
     /// Another address of an account.
     Email,
+    /// An address that a notification stream sends to.
+    Stream,
 }
 
 impl LinkKind {
@@ -34,6 +36,7 @@ impl LinkKind {
             Self::Register => "register",
             Self::Reset => "reset",
             Self::Email => "email",
+            Self::Stream => "stream",
         }
     }
 }

@@ -36,6 +36,7 @@ pub mod schedule;
 pub mod sealed;
 pub mod server_contact;
 pub mod sessions;
+pub mod stream_links;
 pub mod tags;
 pub mod task_attachments;
 pub mod task_logs;

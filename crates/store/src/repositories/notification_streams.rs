@@ -37,6 +37,8 @@ pub struct NewNotificationStream {
     pub sealed_value: Vec<u8>,
     /// Sealed second secret.
     pub sealed_second_value: Option<Vec<u8>>,
+    /// An e-mail address: its hash, and since when it may be sent to.
+    pub address: Option<(Vec<u8>, Option<DateTime<Utc>>)>,
 }
 
 impl NotificationStreams<'_> {
@@ -83,6 +85,7 @@ impl NotificationStreams<'_> {
     /// # Errors
     /// The database failed.
     pub async fn create(&self, new: NewNotificationStream, now: DateTime<Utc>) -> Result<table::Model, StoreError> {
+        let (address_hash, confirmed_at) = new.address.unzip();
         let row = table::ActiveModel {
             team_id: Set(self.0.team_id().0),
             user_id: Set(new.user_id.0),
@@ -94,6 +97,8 @@ impl NotificationStreams<'_> {
             seal_id: Set(new.seal_id),
             sealed_value: Set(new.sealed_value),
             sealed_second_value: Set(new.sealed_second_value),
+            address_hash: Set(address_hash),
+            confirmed_at: Set(confirmed_at.flatten()),
             created_at: Set(now),
             updated_at: Set(now),
             ..Default::default()

@@ -6,7 +6,8 @@ use crate::system::{call, truth};
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::UserId;
 use holdfast_entity::{teams, users as table};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::sea_query::{Expr, ExprTrait, Func};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 
 handle! {
     /// The team's people.
@@ -33,6 +34,16 @@ impl Users<'_> {
     /// The database failed.
     pub async fn find(&self, id: UserId) -> Result<Option<table::Model>, StoreError> {
         Ok(table::Entity::find_by_id(id.0).one(self.0.conn()).await?)
+    }
+
+    /// Whether an address is one of the team's people's own, capitals and small letters alike.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn has_address(&self, email: &str) -> Result<bool, StoreError> {
+        let is_it = Expr::expr(Func::lower(Expr::col(table::Column::Email))).eq(email.to_ascii_lowercase());
+        let active = table::Entity::find().filter(table::Column::SuspendedAt.is_null());
+        Ok(active.filter(is_it).count(self.0.conn()).await? > 0)
     }
 
     /// Changes what a person may change of themselves.
