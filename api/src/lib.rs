@@ -8,6 +8,7 @@ mod audit;
 pub mod extract;
 pub mod host_keys;
 mod html;
+mod idempotency;
 mod limits;
 pub mod links;
 pub mod problem;

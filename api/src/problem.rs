@@ -144,6 +144,13 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, message)
     }
 
+    /// Says when to ask again.
+    #[must_use]
+    pub fn retry_after_secs(mut self, seconds: u64) -> Self {
+        self.0.headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        self
+    }
+
     /// 409 for deleting something in use.
     #[must_use]
     pub fn in_use(message: String, counts: serde_json::Value) -> Self {

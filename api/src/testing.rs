@@ -83,14 +83,18 @@ impl App {
 
     /// The same installation with other settings, and without limits.
     pub fn with_accounts(self, change: impl FnOnce(AccountSettings) -> AccountSettings) -> Self {
-        let parts = parts(&self.store, &self.clock, 0, 0);
-        Self { router: crate::router(ApiParts { accounts: change(accounts()), ..parts }), ..self }
+        self.with_parts(|parts| ApiParts { accounts: change(accounts()), ..parts })
     }
 
     /// The same installation, whose api does not have the log-in key.
     pub fn without_login_key(self) -> Self {
+        self.with_parts(|parts| ApiParts { login_key: None, ..parts })
+    }
+
+    /// The same installation with other parts, and without limits.
+    pub fn with_parts(self, change: impl FnOnce(ApiParts) -> ApiParts) -> Self {
         let parts = parts(&self.store, &self.clock, 0, 0);
-        Self { router: crate::router(ApiParts { login_key: None, ..parts }), ..self }
+        Self { router: crate::router(change(parts)), ..self }
     }
 
     /// Moves the clock.

@@ -130,10 +130,12 @@ needs! {
 
 /// What the guard found out.
 #[derive(Clone)]
-struct Granted {
+pub(crate) struct Granted {
     need: Need,
-    access: Access,
-    user_id: UserId,
+    /// Opens the team's rows.
+    pub(crate) access: Access,
+    /// Who asks.
+    pub(crate) user_id: UserId,
     page_size: Option<i32>,
 }
 

@@ -5,8 +5,9 @@ use super::form;
 use crate::problem::Problem;
 use crate::state::ApiState;
 use crate::validation::Fields;
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -27,10 +28,11 @@ impl FromRequest<ApiState> for PageBody {
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
         let max = state.max_body_bytes();
         let media = media_type(&request);
+        let (parts, body) = request.into_parts();
+        let bytes = read(&parts.headers, body, max).await?;
         if let Media::Multipart(boundary) = media {
-            return Ok(Self(Fields::new(multipart(request, boundary, max).await?)));
+            return Ok(Self(Fields::new(multipart(bytes, boundary, max).await?)));
         }
-        let bytes = read(request, max).await?;
         let map = match media {
             Media::None | Media::Json if bytes.is_empty() => Map::new(),
             Media::Json if form::looks_like_one(&bytes) => form(&bytes)?,
@@ -48,7 +50,8 @@ impl FromRequest<ApiState> for OurBody {
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
         let max = state.max_body_bytes();
         let media = media_type(&request);
-        let bytes = read(request, max).await?;
+        let (parts, body) = request.into_parts();
+        let bytes = read(&parts.headers, body, max).await?;
         let map = match media {
             Media::None | Media::Json if bytes.is_empty() => Map::new(),
             Media::Json => json(&bytes)?,
@@ -96,13 +99,21 @@ fn too_slow() -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "The body did not arrive within 30 seconds.")
 }
 
-/// The whole body, within bounds.
-async fn read(request: Request, max: usize) -> Result<bytes::Bytes, Problem> {
-    let said = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+/// The whole body, within bounds, and as it is: what would unfold to something larger is refused.
+///
+/// # Errors
+/// 400, 408, 413, 415.
+pub(crate) async fn read(headers: &HeaderMap, body: Body, max: usize) -> Result<bytes::Bytes, Problem> {
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(header::CONTENT_ENCODING).iter().all(is_plain) {
+        let message = "Send the body uncompressed, without Content-Encoding.";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_encoding", message));
+    }
+    let said = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if said.is_some_and(|length| length > max as u64) {
         return Err(too_large(max));
     }
-    let reading = axum::body::to_bytes(request.into_body(), max);
+    let reading = axum::body::to_bytes(body, max);
     match tokio::time::timeout(READ_TIMEOUT, reading).await {
         Err(_) => Err(too_slow()),
         Ok(Ok(bytes)) => Ok(bytes),
@@ -115,43 +126,61 @@ async fn read(request: Request, max: usize) -> Result<bytes::Bytes, Problem> {
 }
 
 fn json(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    if depth(bytes) > MAX_DEPTH {
+        return Err(Problem::malformed(format!("The body is nested deeper than {MAX_DEPTH} levels.")));
+    }
     let value: Value = serde_json::from_slice(bytes)
         .map_err(|error| Problem::malformed(format!("The body is not JSON (line {}).", error.line())))?;
-    if depth_exceeds(&value, MAX_DEPTH) {
-        return Err(Problem::malformed("The body is nested too deeply."));
-    }
     match value {
         Value::Object(map) => Ok(map),
         _ => Err(Problem::malformed("The body must be a JSON object.")),
     }
 }
 
-fn depth_exceeds(value: &Value, left: usize) -> bool {
-    match value {
-        Value::Array(items) => left == 0 || items.iter().any(|item| depth_exceeds(item, left - 1)),
-        Value::Object(map) => left == 0 || map.values().any(|item| depth_exceeds(item, left - 1)),
-        _ => false,
+/// How deep brackets are nested, before anything is built of them.
+fn depth(bytes: &[u8]) -> usize {
+    let (mut deepest, mut level, mut in_string, mut escaped) = (0usize, 0usize, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                level += 1;
+                deepest = deepest.max(level);
+            }
+            b']' | b'}' if !in_string => level = level.saturating_sub(1),
+            _ => {}
+        }
     }
+    deepest
 }
 
 fn form(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
-    form::parse(bytes).ok_or_else(|| Problem::malformed("The form has too many fields or is nested too deeply."))
+    form::parse(bytes).ok_or_else(too_much)
 }
 
-async fn multipart(request: Request, boundary: String, max: usize) -> Result<Map<String, Value>, Problem> {
+fn too_much() -> Problem {
+    Problem::malformed("The form has too many fields or is nested too deeply.")
+}
+
+async fn multipart(bytes: bytes::Bytes, boundary: String, max: usize) -> Result<Map<String, Value>, Problem> {
     let limits = multer::SizeLimit::new().whole_stream(max as u64).per_field(max as u64);
     let constraints = multer::Constraints::new().size_limit(limits);
-    let mut parts = multer::Multipart::with_constraints(request.into_body().into_data_stream(), boundary, constraints);
-    let reading = async {
-        let mut map = Map::new();
-        while let Some(part) = parts.next_field().await.map_err(|error| refused(&error, max))? {
-            let name = part.name().unwrap_or_default().to_owned();
-            let text = part.text().await.map_err(|error| refused(&error, max))?;
-            form::insert(&mut map, &name, text).ok_or_else(|| Problem::malformed("The form is nested too deeply."))?;
+    let whole = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(bytes)]);
+    let mut parts = multer::Multipart::with_constraints(whole, boundary, constraints);
+    let mut map = Map::new();
+    let mut count = 0;
+    while let Some(part) = parts.next_field().await.map_err(|error| refused(&error, max))? {
+        count += 1;
+        if count > form::MAX_FIELDS {
+            return Err(too_much());
         }
-        Ok(form::lists(map))
-    };
-    tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(|_| too_slow())?
+        let name = part.name().unwrap_or_default().to_owned();
+        let text = part.text().await.map_err(|error| refused(&error, max))?;
+        form::insert(&mut map, &name, text).ok_or_else(too_much)?;
+    }
+    Ok(form::lists(map))
 }
 
 fn refused(error: &multer::Error, max: usize) -> Problem {

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 const MAX_DEPTH: usize = 4;
-const MAX_FIELDS: usize = 1_000;
+pub(super) const MAX_FIELDS: usize = 1_000;
 
 /// The object of urlencoded `bytes`; none where it is no such text or too deep or too long.
 #[must_use]

@@ -3,7 +3,9 @@
 use super::ErrorBody;
 use crate::extract::Need;
 use crate::extract::authorized::Rule;
-use utoipa::openapi::path::{Operation, PathItem, Paths};
+use crate::idempotency::is_repeatable;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem, Paths};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, Content, Info, License, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa::{PartialSchema, ToSchema};
@@ -43,6 +45,17 @@ pub(super) fn describe(paths: &mut Paths, method: &str, path: &str, rule: Rule) 
     }
     if path.contains('{') {
         answers.push(("404", "There is no such thing, or it is another team's."));
+    }
+    if is_repeatable(method, path, need) {
+        let schema = ObjectBuilder::new().schema_type(Type::String).max_length(Some(255)).build();
+        let text = "Makes a repeat harmless: within 24 hours the same key with the same request gets the first answer, with \
+                    `Idempotent-Replayed: true`; with another request it is a 422.";
+        let key = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header);
+        let key = key.description(Some(text)).schema(Some(schema)).build();
+        operation.parameters.get_or_insert_default().push(RefOr::T(key));
+        answers.push(("400", "The body or the `Idempotency-Key` is malformed."));
+        answers.push(("409", "The state does not allow it, or the first request with this key is still under way."));
+        answers.push(("422", "A field is wrong, or the key was used for another request."));
     }
     for (status, text) in answers {
         let reference = RefOr::Ref(Ref::from_schema_name(ErrorBody::name()));

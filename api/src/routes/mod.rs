@@ -4,6 +4,7 @@
 use crate::extract::Need;
 use crate::extract::authorized::{Rule, guard};
 use crate::extract::client_address;
+use crate::idempotency::{self, once};
 use crate::problem::{Problem, ProblemBody};
 use crate::state::{ApiParts, ApiState};
 use axum::extract::{Request, State};
@@ -237,7 +238,13 @@ impl Table {
     fn add(&mut self, method_and_path: &str, rule: Rule, mut routes: UtoipaMethodRouter<ApiState>) {
         let (method, path) = method_and_path.split_once(' ').expect("a row names method and path");
         document::describe(&mut routes.1, method, path, rule);
+        let is_kept = !idempotency::SHOWS_SECRET.contains(&path);
+        let repeats = idempotency::is_repeatable(method, path, rule.need);
         let guarded = routes.map(|handler| {
+            let handler = match repeats {
+                true => handler.route_layer(middleware::from_fn(move |request, next| once(is_kept, request, next))),
+                false => handler,
+            };
             handler.route_layer(middleware::from_fn(move |request: Request, next| guard(rule, request, next)))
         });
         let router = std::mem::take(&mut self.router);

@@ -3,8 +3,10 @@
 mod account_links;
 mod authorization;
 mod bad_input;
+mod client_address;
 mod contract;
 mod database_restores;
+mod idempotency;
 mod keeping;
 mod lists;
 mod log_in;

@@ -1,4 +1,5 @@
-//! Rows that nobody needs any more: used tickets, old deliveries, dead workers, the queue's finished jobs.
+//! Rows that nobody needs any more: used tickets, old deliveries, idempotency keys whose time is over, dead workers, the
+//! queue's finished jobs.
 
 use crate::context::WorkerContext;
 use holdfast_store::StoreError;
@@ -17,5 +18,9 @@ pub async fn reconcile(context: &WorkerContext) -> Result<(), StoreError> {
     }
     context.store.purge_account_rows().await?;
     context.store.purge_deliveries(DELIVERY_DAYS).await?;
+    let keys = context.store.purge_idempotency_keys().await?;
+    if keys > 0 {
+        tracing::debug!(keys, "old idempotency keys were forgotten");
+    }
     context.store.purge_workers_and_jobs().await
 }
