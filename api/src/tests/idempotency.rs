@@ -182,7 +182,8 @@ fn what_is_done_to_a_session_is_never_answered_from_memory() {
         let row = rows().into_iter().find(|row| row.method == "POST" && row.path == path).expect(path);
         is_repeatable(&row.method, &row.path, row.need)
     };
-    for path in ["/api/auth/login", "/api/auth/confirm-password", "/api/user/password", "/api/user/two-factor/confirm"] {
+    for path in ["/api/auth/login", "/api/auth/confirm-password", "/api/user/password", "/api/user/two-factor/confirm"]
+    {
         assert!(!repeatable(path), "{path}");
     }
     assert!(repeatable("/api/tokens") && repeatable("/api/backup-tasks/{id}/run"));
