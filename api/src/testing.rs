@@ -263,6 +263,16 @@ impl App {
         made.fetch_one(&pool).await.unwrap()
     }
 
+    /// A message of a person's team in that state.
+    pub async fn delivery(&self, person: &Person, stream: i64, state: &str) -> i64 {
+        let sql = "INSERT INTO deliveries (team_id, notification_stream_id, event, message_id, message, state)
+                   VALUES ($1, $2, 'failure', gen_random_uuid()::text, $3, $4) RETURNING id";
+        let message = json!({"id": "x", "occurred_at": "2024-08-07T01:00:00Z", "title": "Nightly failed", "event": "failure",
+                             "team": "t", "task": "Nightly", "reason": "The disk is full.", "timezone": "UTC"});
+        let made = sqlx::query_scalar(sql).bind(person.team_id.0).bind(stream).bind(message).bind(state);
+        made.fetch_one(&self.database.owner_pool().await.unwrap()).await.unwrap()
+    }
+
     /// A finished run with its backup, written as a worker would, by the owner of the database.
     pub async fn backup(&self, person: &Person, made: &Definitions) -> (i64, i64) {
         let run =

@@ -5,7 +5,7 @@ use crate::state::ApiState;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use holdfast_domain::ids::{
-    BackupCopyId, BackupDestinationId, BackupId, BackupRunId, BackupTaskId, NotificationStreamId, OwnBackupId,
+    BackupCopyId, BackupDestinationId, BackupId, BackupRunId, BackupTaskId, DeliveryId, NotificationStreamId, OwnBackupId,
     RemoteServerId, RestoreId, SessionId, TagId, TeamId, TokenId, UserId,
 };
 
@@ -42,6 +42,7 @@ path_ids! {
     RestoreId = "Restore",
     OwnBackupId = "Backup",
     NotificationStreamId = "Notification stream",
+    DeliveryId = "Delivery",
     UserId = "User",
     SessionId = "Session",
     TokenId = "Token",

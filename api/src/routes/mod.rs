@@ -37,7 +37,9 @@ mod cancelling;
 mod cascade;
 mod checks;
 mod confirm_stream;
+mod deliveries;
 mod document;
+mod notification_settings;
 mod notification_streams;
 mod recycle_bin;
 mod remote_servers;
@@ -128,6 +130,8 @@ fn definitions(t: &mut Table) {
     t.row("DELETE /api/notification-streams/{id}", need(Can::DeleteNotificationStreams), routes!(notification_streams::delete::delete_notification_stream));
     t.row("POST /api/notification-streams/{id}/test", need(Can::UpdateNotificationStreams), routes!(notification_streams::test::test_notification_stream));
     t.row("POST /api/notification-streams/{id}/confirmation", need(Can::UpdateNotificationStreams), routes!(notification_streams::ask_address::ask_stream_address));
+    t.row("GET /api/notification-settings", need(Can::ViewNotificationStreams), routes!(notification_settings::show::show_notification_settings));
+    t.row("PUT /api/notification-settings", need(Can::UpdateNotificationStreams), routes!(notification_settings::update::update_notification_settings));
     t.row("GET /api/tags", need(Can::ManageTags), routes!(tags::list::list_tags));
     t.row("POST /api/tags", need(Can::ManageTags), routes!(tags::create::create_tag));
     t.row("GET /api/tags/{id}", need(Can::ManageTags), routes!(tags::show::show_tag));
@@ -166,6 +170,9 @@ fn results(t: &mut Table) {
     t.row("GET /api/audit-events", need(Can::ViewAuditEvents), routes!(audit_events::list::list_audit_events));
     t.row("GET /api/audit-events/verify", need(Can::ViewAuditEvents), routes!(audit_events::verify::verify_audit_events));
     t.row("GET /api/teams/current/limits", Need::AnyToken, routes!(teams::limits::show_team_limits));
+    t.row("GET /api/deliveries", need(Can::ViewNotificationStreams), routes!(deliveries::list::list_deliveries));
+    t.row("GET /api/deliveries/{id}", need(Can::ViewNotificationStreams), routes!(deliveries::show::show_delivery));
+    t.row("POST /api/deliveries/{id}/resend", need(Can::UpdateNotificationStreams), routes!(deliveries::resend::resend_delivery));
     t.row("GET /api/backup-task-logs", need(Can::ViewBackupTasks), routes!(backup_task_logs::list::list_backup_task_logs));
     t.row("GET /api/backup-task-logs/{id}", need(Can::ViewBackupTasks), routes!(backup_task_logs::show::show_backup_task_log));
     t.row("DELETE /api/backup-task-logs/{id}", need(Can::DeleteBackupTasks), routes!(backup_task_logs::delete::delete_backup_task_log));

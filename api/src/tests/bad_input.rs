@@ -141,6 +141,8 @@ fn fields(path: &str) -> &'static [&'static str] {
         "/api/notification-streams/{id}/confirmation" => &[],
         "/confirm-stream" => &["token"],
         "/api/notification-streams" | "/api/notification-streams/{id}" => STREAM,
+        "/api/notification-settings" => &["quiet_until"],
+        "/api/deliveries/{id}/resend" => &["label"],
         "/api/tags" | "/api/tags/{id}" => &["label", "description", "colour"],
         "/api/backup-tasks/{id}/prune" => &["older_than_secs", "dry_run"],
         "/api/backups/{id}" => &["held", "recycled", "confirm"],

@@ -7,6 +7,7 @@ mod client_address;
 mod contract;
 mod database_restores;
 mod idempotency;
+mod deliveries;
 mod keeping;
 mod lists;
 mod log_in;

@@ -25,6 +25,7 @@ struct Two {
     bobs_session: String,
     tag: i64,
     stream: i64,
+    delivery: i64,
 }
 
 const OWN_BACKUP: &str = "INSERT INTO own_backups (team_id, backup_destination_id, recipients, object_name)
@@ -56,7 +57,8 @@ async fn two() -> Two {
     let token = ann.token.split_once('|').unwrap().0.parse().unwrap();
     let bobs_session = app.session(&bob).await;
     let (tag, stream) = (app.tag(&ann, "t").await, app.stream(&ann).await);
-    Two { app, ann, bob, anns, bobs, run, backup, copy, restore, own_backup, session, token, bobs_session, tag, stream }
+    let delivery = app.delivery(&ann, stream, "dead").await;
+    Two { app, ann, bob, anns, bobs, run, backup, copy, restore, own_backup, session, token, bobs_session, tag, stream, delivery }
 }
 
 impl Two {
@@ -69,6 +71,7 @@ impl Two {
             "backup-runs" | "backup-task-logs" => self.run,
             "tags" => self.tag,
             "notification-streams" => self.stream,
+            "deliveries" => self.delivery,
             "backups" => self.backup,
             "backup-copies" => self.copy,
             "restores" => self.restore,
@@ -100,6 +103,7 @@ impl Two {
             "SELECT t::text FROM backup_destinations t WHERE team_id = $1",
             "SELECT t::text FROM backup_tasks t WHERE team_id = $1",
             "SELECT t::text FROM backup_task_destinations t WHERE team_id = $1",
+            "SELECT t::text FROM deliveries t WHERE team_id = $1",
             "SELECT t::text FROM tags t WHERE team_id = $1",
             "SELECT t::text FROM backup_run_lines t WHERE team_id = $1",
             "SELECT t::text FROM backup_task_webhooks t WHERE team_id = $1",

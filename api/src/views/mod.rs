@@ -7,6 +7,7 @@ pub mod backup_destination;
 pub mod backup_run;
 pub mod backup_task;
 pub mod database;
+pub mod delivery;
 pub mod human_time;
 pub mod keeping;
 pub mod log;

@@ -129,6 +129,14 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Whether the rule would have taken it, and only the guard keeps it: it is the best that there is.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        use KeepReason::{NewestVerified, NewestWithoutWarnings, NoNewerVerified};
+        let guards = |reason: &KeepReason| matches!(reason, NewestVerified | NewestWithoutWarnings | NoNewerVerified);
+        matches!(self, Self::Keep(reasons) if !reasons.is_empty() && reasons.iter().all(guards))
+    }
+
     /// Whether it stays.
     #[must_use]
     pub fn keeps(&self) -> bool {

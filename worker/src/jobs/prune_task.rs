@@ -90,10 +90,24 @@ impl Prune {
                 let details = json!({"recycled": applied.recycled, "deleted": applied.deleted, "rule": rule_of(&task)});
                 tx.audit_events().record("backup_task.prune", &format!("backup_tasks:{}", self.task), details).await?;
             }
+            self.tell_refused(&tx, &applied).await?;
         }
         tx.prunes().planned(self.task, self.epoch).await?;
         tx.commit().await?;
         Ok(Some(row))
+    }
+
+    /// Tells of copies that would have gone by the rule and stay because nothing newer is as good: once for the newest of
+    /// them, not again after every run.
+    async fn tell_refused(&self, tx: &TeamTx, applied: &Applied) -> Result<(), StoreError> {
+        let refused: Vec<_> = applied.planned.iter().filter(|planned| planned.decision.verdict.is_refused()).collect();
+        let Some(newest) = refused.iter().map(|planned| planned.decision.backup_id).max() else { return Ok(()) };
+        let reason = match refused.len() {
+            1 => "1 copy stays that the rule would have taken: no newer one is as good.".to_owned(),
+            count => format!("{count} copies stay that the rule would have taken: no newer ones are as good."),
+        };
+        let id = format!("task_{}_prune_refused_{newest}", self.task);
+        tx.tell_prune_refused(self.task, id, (reason, Vec::new())).await
     }
 
     /// Deletes what is marked, one copy after another. A destination that fails is left alone for this round.
@@ -175,6 +189,11 @@ impl Prune {
             }
         }
         self.say(&tx, row.backup_run_id, &lines).await?;
+        if row.failures == 0 && !swept.failures.is_empty() {
+            let reason = "Copies that should go could not be deleted yet; it is tried again.".to_owned();
+            let id = format!("task_{}_undeleted_{}", self.task, row.requests);
+            tx.tell_prune_refused(self.task, id, (reason, lines)).await?;
+        }
         let delay = (!swept.failures.is_empty()).then(|| pause_secs(row.failures));
         tx.prunes().finish(self.task, self.epoch, delay).await?;
         tx.commit().await

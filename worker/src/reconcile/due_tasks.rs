@@ -2,6 +2,7 @@
 //! look, and one that was missed while nothing ran is made up for once.
 
 use crate::context::WorkerContext;
+use chrono::{DateTime, Utc};
 use holdfast_domain::schedule::{Schedule, ScheduleColumns};
 use holdfast_store::queue::{self, Job};
 use holdfast_store::repositories::schedule::ScheduledRun;
@@ -10,6 +11,9 @@ use holdfast_store::{StoreError, rows};
 
 /// Tasks of one round.
 const AT_MOST: usize = 200;
+
+/// Missed due times are counted up to here.
+const PASSED_MAX: u32 = 100;
 
 /// One round.
 ///
@@ -35,6 +39,9 @@ async fn schedule(context: &WorkerContext, due: DueTask) -> Result<(), StoreErro
         match tx.schedule_run(task_id, scheduled_for, &ulid).await? {
             ScheduledRun::Queued(run) => {
                 queue::enqueue(&tx, Job::ExecuteRun(run, 1)).await?;
+                if let Some(reason) = passed(&task, scheduled_for, now) {
+                    tx.tell_missed(task_id, scheduled_for, reason).await?;
+                }
                 tracing::info!(task = %task_id, %run, "a due run was queued");
             }
             ScheduledRun::Skipped => tracing::info!(task = %task_id, "a due run was skipped: one is active"),
@@ -45,11 +52,29 @@ async fn schedule(context: &WorkerContext, due: DueTask) -> Result<(), StoreErro
     tx.commit().await
 }
 
+/// Further due times that passed before this one could be seen to, in a sentence; none where none did.
+fn passed(task: &rows::backup_tasks::Model, due: DateTime<Utc>, now: DateTime<Utc>) -> Option<String> {
+    let mut next = due;
+    let mut count = 0;
+    while count < PASSED_MAX {
+        match next_run(task, next) {
+            Some(at) if at <= now => next = at,
+            _ => break,
+        }
+        count += 1;
+    }
+    let many = if count == PASSED_MAX { "or more " } else { "" };
+    match count {
+        0 => None,
+        1 => Some("One due time passed while nothing could run it; the run that begins now makes up for it.".to_owned()),
+        _ => Some(format!(
+            "{count} {many}due times passed while nothing could run them; the run that begins now makes up for all."
+        )),
+    }
+}
+
 /// None for a task without schedule, and for one whose schedule cannot be read: it is not due for ever.
-fn next_run(
-    task: &rows::backup_tasks::Model,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Option<chrono::DateTime<chrono::Utc>> {
+fn next_run(task: &rows::backup_tasks::Model, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let columns = ScheduleColumns {
         frequency: &task.frequency,
         time_to_run_at: task.time_to_run_at.as_deref(),

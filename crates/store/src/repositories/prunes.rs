@@ -3,9 +3,11 @@
 
 use super::handle;
 use crate::queue::{self, Job};
-use crate::{Store, StoreError, rows};
+use crate::{Store, StoreError, TeamTx, rows};
 use holdfast_domain::Failure;
 use holdfast_domain::ids::{BackupCopyId, BackupRunId, BackupTaskId, TeamId};
+use holdfast_domain::notification::{EventKind, Message};
+use holdfast_domain::telling::About;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement};
 
 handle! {
@@ -81,6 +83,27 @@ impl Store {
             Ok((TeamId(row.try_get("", "team_id")?), BackupTaskId(row.try_get("", "backup_task_id")?)))
         };
         rows.iter().map(pair).collect()
+    }
+}
+
+impl TeamTx {
+    /// Tells that copies stay although the task's rule takes them, with a reason and more lines.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn tell_prune_refused(
+        &self,
+        task: BackupTaskId,
+        id: String,
+        (reason, lines): (String, Vec<String>),
+    ) -> Result<(), StoreError> {
+        self.aside(async {
+            let about = About::Task(task);
+            let message = Message { reason: Some(reason), lines, ..self.outbox().message(about, id).await? };
+            self.outbox().announce(about, &[EventKind::PruneRefused], &message).await?;
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -17,7 +17,7 @@ pub enum ScheduledRun {
 }
 
 impl TeamTx {
-    /// Makes the run of one due time, at most one for each (task, due time).
+    /// Makes the run of one due time, at most one for each (task, due time). One that is skipped is told of as missed.
     ///
     /// # Errors
     /// The database failed.
@@ -43,8 +43,12 @@ impl TeamTx {
                            'Another run of this task was active when it was due.', now()
                     FROM backup_tasks WHERE id = $1
                     ON CONFLICT DO NOTHING";
-        let skipped = self.change(skip, values()).await?;
-        Ok(if skipped == 1 { ScheduledRun::Skipped } else { ScheduledRun::Exists })
+        if self.change(skip, values()).await? != 1 {
+            return Ok(ScheduledRun::Exists);
+        }
+        let reason = "Another run of this task was active when it was due.".to_owned();
+        self.tell_missed(task, scheduled_for, reason).await?;
+        Ok(ScheduledRun::Skipped)
     }
 
     /// Notes when the task is due next.

@@ -3,6 +3,8 @@
 
 use crate::{StoreError, TeamTx, rows};
 use holdfast_domain::ids::RemoteServerId;
+use holdfast_domain::notification::EventKind;
+use holdfast_domain::telling::About;
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement, Value};
 
 /// What a connection ended with.
@@ -55,7 +57,8 @@ impl ServerContact<'_> {
         Ok(row.one(self.tx.conn()).await?)
     }
 
-    /// Notes a contact. A key other than the pinned one becomes *pending*, whatever the outcome.
+    /// Notes a contact. A key other than the pinned one becomes *pending*, whatever the outcome, and
+    /// people are told where another one was pinned.
     ///
     /// # Errors
     /// The database failed.
@@ -70,19 +73,37 @@ impl ServerContact<'_> {
                  FROM before
                  WHERE pinned_host_key IS NOT NULL AND $6::text IS DISTINCT FROM pinned_host_key
                    AND $6::text IS NOT NULL AND $6::text IS DISTINCT FROM pending_host_key
+                 RETURNING id
              )
              UPDATE remote_servers
              SET connectivity = CASE $5 WHEN 'online' THEN 'online' WHEN 'offline' THEN 'offline' ELSE 'unknown' END,
                  last_connected_at = CASE WHEN $5 = 'online' THEN now() ELSE last_connected_at END,
                  pending_host_key = CASE WHEN $6::text IS NOT NULL AND $6 IS DISTINCT FROM pinned_host_key
                                          THEN $6 ELSE pending_host_key END
-             WHERE id = $1 AND team_id = $4 AND host = $2 AND port = $3 AND deleted_at IS NULL";
+             WHERE id = $1 AND team_id = $4 AND host = $2 AND port = $3 AND deleted_at IS NULL
+             RETURNING (SELECT id FROM other) AS event_id";
         let outcome = match contact.outcome {
             ContactOutcome::Online => "online",
             ContactOutcome::Offline => "offline",
             ContactOutcome::KeyUnconfirmed => "unconfirmed",
         };
-        self.execute(sql, contact, &[outcome.into(), contact.host_key.into()]).await?;
+        let statement = self.statement(sql, contact, &[outcome.into(), contact.host_key.into()]);
+        let row = self.tx.conn().query_one_raw(statement).await?;
+        let event: Option<i64> = row.map(|row| row.try_get("", "event_id")).transpose()?.flatten();
+        let Some(event) = event else { return Ok(()) };
+        self.tx.aside(self.tell_changed(event)).await
+    }
+
+    /// `event` is the audit event's id: each change is told once.
+    async fn tell_changed(&self, event: i64) -> Result<(), StoreError> {
+        let about = About::Server(self.id);
+        let mut message = self.tx.outbox().message(about, format!("host_key_{event}")).await?;
+        message.reason = Some(
+            "Nothing was sent to it. If the server was set up anew, accept its new key; if not, somebody may stand \
+             between."
+                .to_owned(),
+        );
+        self.tx.outbox().announce(about, &[EventKind::HostKeyChanged], &message).await?;
         Ok(())
     }
 
@@ -107,10 +128,13 @@ impl ServerContact<'_> {
     }
 
     async fn execute(&self, sql: &str, contact: &Contact<'_>, rest: &[Value]) -> Result<u64, StoreError> {
+        Ok(self.tx.conn().execute_raw(self.statement(sql, contact, rest)).await?.rows_affected())
+    }
+
+    fn statement(&self, sql: &str, contact: &Contact<'_>, rest: &[Value]) -> Statement {
         let mut values: Vec<Value> =
             vec![self.id.0.into(), contact.host.into(), i32::from(contact.port).into(), self.tx.team_id().0.into()];
         values.extend_from_slice(rest);
-        let done = self.tx.conn().execute_raw(Statement::from_sql_and_values(DbBackend::Postgres, sql, values)).await?;
-        Ok(done.rows_affected())
+        Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
     }
 }
