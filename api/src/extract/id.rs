@@ -5,8 +5,8 @@ use crate::state::ApiState;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use holdfast_domain::ids::{
-    BackupCopyId, BackupDestinationId, BackupId, BackupRunId, BackupTaskId, DeliveryId, NotificationStreamId, OwnBackupId,
-    RemoteServerId, RestoreId, SessionId, TagId, TeamId, TokenId, UserId,
+    BackupCopyId, BackupDestinationId, BackupId, BackupRunId, BackupTaskId, DeliveryId, NotificationStreamId,
+    OwnBackupId, RemoteServerId, RestoreId, SessionId, TagId, TeamId, TokenId, UserId,
 };
 
 /// Largest id: what a JavaScript number holds exactly.

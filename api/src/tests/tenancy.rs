@@ -58,7 +58,24 @@ async fn two() -> Two {
     let bobs_session = app.session(&bob).await;
     let (tag, stream) = (app.tag(&ann, "t").await, app.stream(&ann).await);
     let delivery = app.delivery(&ann, stream, "dead").await;
-    Two { app, ann, bob, anns, bobs, run, backup, copy, restore, own_backup, session, token, bobs_session, tag, stream, delivery }
+    Two {
+        app,
+        ann,
+        bob,
+        anns,
+        bobs,
+        run,
+        backup,
+        copy,
+        restore,
+        own_backup,
+        session,
+        token,
+        bobs_session,
+        tag,
+        stream,
+        delivery,
+    }
 }
 
 impl Two {

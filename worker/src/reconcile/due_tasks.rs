@@ -66,7 +66,9 @@ fn passed(task: &rows::backup_tasks::Model, due: DateTime<Utc>, now: DateTime<Ut
     let many = if count == PASSED_MAX { "or more " } else { "" };
     match count {
         0 => None,
-        1 => Some("One due time passed while nothing could run it; the run that begins now makes up for it.".to_owned()),
+        1 => {
+            Some("One due time passed while nothing could run it; the run that begins now makes up for it.".to_owned())
+        }
         _ => Some(format!(
             "{count} {many}due times passed while nothing could run them; the run that begins now makes up for all."
         )),

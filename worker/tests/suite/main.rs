@@ -18,3 +18,5 @@ mod runs;
 mod schedule;
 mod several;
 mod takeover;
+mod telling;
+mod telling_limits;
