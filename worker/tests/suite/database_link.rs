@@ -2,6 +2,8 @@
 //! and before the answer came back: the outcome is read, never assumed), or altogether for a while.
 
 use crate::harness::{Worker, World};
+use crate::listener::{Listener, add_stream};
+use crate::telling_events::{a_success, every_event, told_of_runs};
 use holdfast_store::Store;
 use holdfast_worker::faults::{FaultPoint, FaultPoints};
 use std::path::{Path, PathBuf};
@@ -100,6 +102,8 @@ async fn a_connection_that_breaks_at_the_commit_makes_one_backup() {
         let straight = world.database.app_options();
         let way = Way::to(straight.get_socket().unwrap().join(SOCKET), cut);
         world.store = Store::connect(straight.socket(way.folder.path()), 20).await.unwrap();
+        let listener = Listener::start().await;
+        add_stream(&world, &listener, &every_event(), None).await;
         let (faults, hold) = FaultPoints::hold(FaultPoint::ManifestWritten);
         let worker = world.worker(faults).await;
         let run = world.queue_run().await;
@@ -115,6 +119,7 @@ async fn a_connection_that_breaks_at_the_commit_makes_one_backup() {
             world.log(run).await
         );
         assert_eq!(world.backups().await, 1, "{cut:?}");
+        assert_eq!(told_of_runs(&world).await, a_success(), "{cut:?}");
         world.eventually("commits were lost", async || way.left.load(Ordering::SeqCst) == 0).await;
         worker.stop().await;
         world.assert_no_residue().await;

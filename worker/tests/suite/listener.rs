@@ -23,31 +23,58 @@ pub struct Got {
     pub body: Value,
 }
 
+/// What it does with a message.
+#[derive(Clone, Copy, Debug)]
+pub enum Manner {
+    /// Answers with this status.
+    Status(u16),
+    /// Never answers.
+    Hang,
+    /// Closes the connection without an answer.
+    HangUp,
+}
+
 /// Takes webhooks; answers what it was told to, then 200.
 pub struct Listener {
     pub url: String,
     got: Arc<Mutex<Vec<Got>>>,
-    answers: Arc<Mutex<VecDeque<u16>>>,
+    manners: Arc<Mutex<VecDeque<Manner>>>,
 }
 
 impl Listener {
     pub async fn start() -> Self {
-        let (got, answers) = (Arc::<Mutex<Vec<Got>>>::default(), Arc::<Mutex<VecDeque<u16>>>::default());
-        let (noted, scripted) = (Arc::clone(&got), Arc::clone(&answers));
+        let (got, manners) = (Arc::<Mutex<Vec<Got>>>::default(), Arc::<Mutex<VecDeque<Manner>>>::default());
+        let (noted, scripted) = (Arc::clone(&got), Arc::clone(&manners));
         let take = move |headers: HeaderMap, body: Bytes| async move {
             let id = headers["webhook-id"].to_str().unwrap().to_owned();
             noted.lock().unwrap().push(Got { id, body: serde_json::from_slice(&body).unwrap() });
-            answer(scripted.lock().unwrap().pop_front())
+            let manner = scripted.lock().unwrap().pop_front().unwrap_or(Manner::Status(200));
+            match manner {
+                Manner::Status(status) => answer(status),
+                Manner::Hang => std::future::pending().await,
+                // It ends the connection's task, and with it the connection.
+                Manner::HangUp => std::panic::resume_unwind(Box::new("hang up")),
+            }
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(take)).await });
-        Self { url, got, answers }
+        Self { url, got, manners }
     }
 
     /// The next answers.
     pub fn answer(&self, statuses: &[u16]) {
-        self.answers.lock().unwrap().extend(statuses);
+        self.behave(statuses.iter().map(|status| Manner::Status(*status)));
+    }
+
+    /// What it does next.
+    pub fn behave(&self, manners: impl IntoIterator<Item = Manner>) {
+        self.manners.lock().unwrap().extend(manners);
+    }
+
+    /// From now on everything is taken.
+    pub fn forgive(&self) {
+        self.manners.lock().unwrap().clear();
     }
 
     pub fn got(&self) -> Vec<Got> {
@@ -60,8 +87,8 @@ impl Listener {
     }
 }
 
-fn answer(status: Option<u16>) -> Response {
-    let status = StatusCode::from_u16(status.unwrap_or(200)).unwrap();
+fn answer(status: u16) -> Response {
+    let status = StatusCode::from_u16(status).unwrap();
     let mut response = status.into_response();
     if status == StatusCode::TOO_MANY_REQUESTS {
         response.headers_mut().insert("retry-after", "3000".parse().unwrap());

@@ -19,4 +19,6 @@ mod schedule;
 mod several;
 mod takeover;
 mod telling;
+mod telling_events;
+mod telling_faults;
 mod telling_limits;

@@ -1,7 +1,9 @@
 //! Workers that die, sleep, lose their database or shut down: another one ends the run, once.
 
 use crate::harness::{Worker, World};
+use crate::listener::{Listener, add_stream};
 use crate::process::WorkerProcess;
+use crate::telling_events::{a_success, every_event, told_of_runs};
 use holdfast_domain::ids::BackupRunId;
 use holdfast_testbed::postgres::Cluster;
 use holdfast_worker::faults::{FaultPoint, FaultPoints};
@@ -21,6 +23,8 @@ async fn claim_behind_its_back(world: &World, run: BackupRunId) {
 async fn a_worker_that_wakes_after_its_lease_commits_nothing() {
     for point in [FaultPoint::Streaming, FaultPoint::Stored, FaultPoint::ManifestWritten] {
         let world = World::new().await;
+        let listener = Listener::start().await;
+        add_stream(&world, &listener, &every_event(), None).await;
         let (faults, hold) = FaultPoints::hold(point);
         let sleeper = world.worker(faults).await;
         let run = world.queue_run().await;
@@ -35,6 +39,7 @@ async fn a_worker_that_wakes_after_its_lease_commits_nothing() {
         assert_eq!(world.backups().await, 1);
         let epoch = "SELECT (manifest->>'epoch')::bigint FROM backups WHERE backup_run_id = $1";
         assert_eq!(world.count(epoch, run.0).await, 3);
+        assert_eq!(told_of_runs(&world).await, a_success(), "{point:?}");
         awake.stop().await;
         world.assert_no_residue().await;
     }
@@ -44,6 +49,8 @@ async fn a_worker_that_wakes_after_its_lease_commits_nothing() {
 async fn a_killed_workers_run_is_taken_up_wherever_it_was_killed() {
     for point in FaultPoint::ALL {
         let world = World::new().await;
+        let listener = Listener::start().await;
+        add_stream(&world, &listener, &every_event(), None).await;
         let run = world.queue_run().await;
         let process = WorkerProcess::start(&world, point.name());
         process.until_killed().await;
@@ -52,6 +59,7 @@ async fn a_killed_workers_run_is_taken_up_wherever_it_was_killed() {
         assert_eq!(row.status, "succeeded", "{point:?} {row:#?} {:#?}", world.log(run).await);
         let attempts = if point == FaultPoint::Committed { 1 } else { 2 };
         assert_eq!((row.attempts, world.backups().await), (attempts, 1), "{point:?}");
+        assert_eq!(told_of_runs(&world).await, a_success(), "{point:?}");
         world.assert_no_residue().await;
         heir.stop().await;
     }

@@ -63,35 +63,40 @@ impl ServerContact<'_> {
     /// # Errors
     /// The database failed.
     pub async fn record(&self, contact: &Contact<'_>) -> Result<(), StoreError> {
-        // A key that is neither the pinned one nor already pending, where one is pinned, is an event of the audit log.
-        let sql = "WITH before AS (
-                 SELECT pinned_host_key, pending_host_key FROM remote_servers WHERE id = $1 AND team_id = $4 FOR UPDATE
-             ), other AS (
-                 INSERT INTO audit_events (team_id, action, subject, details, actor_reason)
-                 SELECT $4, 'remote_server.host_key_changed', 'remote_servers:' || $1::bigint,
-                        jsonb_build_object('pinned', pinned_host_key, 'shown', $6::text), 'a connection'
-                 FROM before
-                 WHERE pinned_host_key IS NOT NULL AND $6::text IS DISTINCT FROM pinned_host_key
-                   AND $6::text IS NOT NULL AND $6::text IS DISTINCT FROM pending_host_key
-                 RETURNING id
-             )
-             UPDATE remote_servers
+        let event = self.note_other_key(contact).await?;
+        let sql = "UPDATE remote_servers
              SET connectivity = CASE $5 WHEN 'online' THEN 'online' WHEN 'offline' THEN 'offline' ELSE 'unknown' END,
                  last_connected_at = CASE WHEN $5 = 'online' THEN now() ELSE last_connected_at END,
                  pending_host_key = CASE WHEN $6::text IS NOT NULL AND $6 IS DISTINCT FROM pinned_host_key
                                          THEN $6 ELSE pending_host_key END
-             WHERE id = $1 AND team_id = $4 AND host = $2 AND port = $3 AND deleted_at IS NULL
-             RETURNING (SELECT id FROM other) AS event_id";
+             WHERE id = $1 AND team_id = $4 AND host = $2 AND port = $3 AND deleted_at IS NULL";
         let outcome = match contact.outcome {
             ContactOutcome::Online => "online",
             ContactOutcome::Offline => "offline",
             ContactOutcome::KeyUnconfirmed => "unconfirmed",
         };
-        let statement = self.statement(sql, contact, &[outcome.into(), contact.host_key.into()]);
-        let row = self.tx.conn().query_one_raw(statement).await?;
-        let event: Option<i64> = row.map(|row| row.try_get("", "event_id")).transpose()?.flatten();
+        self.execute(sql, contact, &[outcome.into(), contact.host_key.into()]).await?;
         let Some(event) = event else { return Ok(()) };
         self.tx.aside(self.tell_changed(event)).await
+    }
+
+    /// A key that is neither the pinned one nor already pending, where one is pinned, is an event of the audit log; its id.
+    /// A statement of its own: one that changes the row too would not see it any more.
+    async fn note_other_key(&self, contact: &Contact<'_>) -> Result<Option<i64>, StoreError> {
+        let sql = "WITH before AS (
+                 SELECT pinned_host_key, pending_host_key FROM remote_servers
+                 WHERE id = $1 AND team_id = $4 AND host = $2 AND port = $3 AND deleted_at IS NULL FOR UPDATE
+             )
+             INSERT INTO audit_events (team_id, action, subject, details, actor_reason)
+             SELECT $4, 'remote_server.host_key_changed', 'remote_servers:' || $1::bigint,
+                    jsonb_build_object('pinned', pinned_host_key, 'shown', $5::text), 'a connection'
+             FROM before
+             WHERE pinned_host_key IS NOT NULL AND $5::text IS DISTINCT FROM pinned_host_key
+               AND $5::text IS NOT NULL AND $5::text IS DISTINCT FROM pending_host_key
+             RETURNING id";
+        let statement = self.statement(sql, contact, &[contact.host_key.into()]);
+        let row = self.tx.conn().query_one_raw(statement).await?;
+        Ok(row.map(|row| row.try_get("", "id")).transpose()?)
     }
 
     /// `event` is the audit event's id: each change is told once.
