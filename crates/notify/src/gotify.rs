@@ -32,7 +32,7 @@ pub(crate) fn post(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{long, whole};
+    use crate::samples::{hostile, long, whole};
     use serde_json::Value;
 
     #[test]
@@ -45,6 +45,18 @@ mod tests {
         assert_eq!(body["priority"], 8);
         assert_eq!(body["extras"]["client::notification"]["click"]["url"], "https://b.example/runs/7");
         assert_eq!(body["extras"]["client::display"]["contentType"], "text/plain");
+    }
+
+    #[test]
+    fn no_label_is_markup() {
+        let server = Url::parse("https://push.example/").expect("a URL");
+        let post = post(&server, "AbC", None, &Facts::of(&hostile())).expect("a post");
+        let body: Value = serde_json::from_slice(&post.body).expect("JSON");
+        // Shown as it is.
+        assert_eq!(body["extras"]["client::display"]["contentType"], "text/plain");
+        let text = body["message"].as_str().expect("a text");
+        assert!(text.contains("\nTask: @everyone <!channel> [x](http://evil) *b* <b> /start"), "{text}");
+        assert!(!text.contains(['\r', '\u{202e}']) && !body["title"].as_str().expect("a text").contains('\n'), "{body}");
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(crate) fn post(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{long, whole};
+    use crate::samples::{hostile, long, whole};
     use std::collections::BTreeMap;
 
     fn fields(facts: &Facts) -> BTreeMap<String, String> {
@@ -60,6 +60,15 @@ mod tests {
             assert_eq!(sent[name], value);
         }
         assert!(sent["message"].contains("Task: Nightly site\n") && !sent.contains_key("html"), "{sent:?}");
+    }
+
+    #[test]
+    fn no_label_is_markup_or_a_field_of_its_own() {
+        let sent = fields(&Facts::of(&hostile()));
+        let names: Vec<_> = sent.keys().map(String::as_str).collect();
+        assert_eq!(names, ["message", "priority", "timestamp", "title", "token", "url", "url_title", "user"]);
+        assert!(sent["message"].contains("\nTask: @everyone <!channel> [x](http://evil) *b* <b> /start"), "{sent:?}");
+        assert!(!sent["title"].contains(['\r', '\n', '\u{202e}']), "{sent:?}");
     }
 
     #[test]

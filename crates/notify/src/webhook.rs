@@ -80,7 +80,7 @@ fn signature(secret: &str, signed: &[u8]) -> Result<String, DeliveryError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{long, whole};
+    use crate::samples::{HOSTILE, hostile, long, whole};
 
     /// The example of the specification's own libraries.
     #[test]
@@ -103,6 +103,17 @@ mod tests {
             let error = post("https://h.example/x", bad, &whole(), now).err().expect("no webhook");
             assert_eq!(error, DeliveryError::last(DeliveryCode::InvalidTarget));
         }
+    }
+
+    #[test]
+    fn no_label_leaves_its_string_and_none_is_in_a_header() {
+        let now = DateTime::from_timestamp(1_795_914_000, 0).expect("a time");
+        let secrets = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"];
+        let sent = post("https://h.example/x", secrets, &hostile(), now).expect("a post");
+        let body: Value = serde_json::from_slice(&sent.body).expect("JSON");
+        assert_eq!((&body["data"]["task"], &body["type"]), (&json!(HOSTILE), &json!("failure")));
+        assert!(!sent.body.contains(&b'\n') && !sent.body.contains(&b'\r'), "one line");
+        assert!(sent.headers.values().all(|value| value.to_str().is_ok_and(|text| !text.contains("everyone"))));
     }
 
     #[test]
