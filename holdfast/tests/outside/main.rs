@@ -14,3 +14,4 @@ mod operator;
 mod own_backups;
 mod safety_net;
 mod support;
+mod telling;
