@@ -13,7 +13,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
-const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+/// What its webhooks are signed with.
+pub const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
 /// What came.
 #[derive(Clone, Debug)]
@@ -98,6 +99,11 @@ fn answer(status: u16) -> Response {
 
 /// A webhook stream to `listener`, attached to `task` or told of everything of the team.
 pub async fn add_stream(world: &World, listener: &Listener, events: &[&str], task: Option<i64>) -> i64 {
+    add_hook(world, &listener.url, events, task).await
+}
+
+/// The same to any address.
+pub async fn add_hook(world: &World, url: &str, events: &[&str], task: Option<i64>) -> i64 {
     let seal_id = Uuid::new_v4();
     let sealer = Sealer::from_public_key(Opener::from_kek(world.kek()).public_key()).unwrap();
     let seal = |column, text: &str| {
@@ -115,7 +121,7 @@ pub async fn add_stream(world: &World, listener: &Listener, events: &[&str], tas
     .bind(events)
     .bind(task.is_none())
     .bind(seal_id)
-    .bind(seal(SealedColumn::StreamValue, &listener.url))
+    .bind(seal(SealedColumn::StreamValue, url))
     .bind(seal(SealedColumn::StreamSecondValue, SECRET))
     .fetch_one(&world.pool)
     .await

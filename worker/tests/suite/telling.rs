@@ -94,7 +94,7 @@ async fn what_the_guard_keeps_from_the_rule_is_told_once() {
     assert_eq!(world.until_over(world.queue_run().await).await.status, "succeeded");
     let hidden = world.tree.join("hidden");
     std::fs::write(&hidden, "x").unwrap();
-    std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(0o000)).unwrap();
     for _ in 0..2 {
         // With warnings: the first one is the newest without, and stays although the rule keeps one.
         assert_eq!(world.until_over(world.queue_run().await).await.status, "succeeded_with_warnings");

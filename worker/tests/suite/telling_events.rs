@@ -53,7 +53,7 @@ async fn every_end_of_a_run_is_told_once_and_in_the_transaction_that_makes_it_tr
     run(&world, "succeeded").await;
     let hidden = world.tree.join("hidden");
     std::fs::write(&hidden, "x").unwrap();
-    std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(0o000)).unwrap();
     run(&world, "succeeded_with_warnings").await;
     std::fs::remove_file(&hidden).unwrap();
     let second = world.second_destination().await;

@@ -1,7 +1,7 @@
 //! Caps, summaries and quiet mode.
 
 use crate::harness::{Worker, World};
-use crate::listener::{Listener, add_stream};
+use crate::listener::{Listener, SECRET, add_hook, add_stream};
 use holdfast_domain::ids::BackupTaskId;
 use holdfast_domain::notification::EventKind;
 use holdfast_domain::progress::Progress;
@@ -9,6 +9,7 @@ use holdfast_domain::run::RunStatus;
 use holdfast_domain::telling::About;
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_store::repositories::run_execution::RunEnding;
+use holdfast_testbed::receivers::webhook::WebhookReceiver;
 use holdfast_worker::faults::FaultPoints;
 use serde_json::json;
 
@@ -49,6 +50,12 @@ async fn until_none_waits(world: &World) {
     panic!("deliveries wait");
 }
 
+/// As if the time were over in which messages are gathered for a summary.
+async fn gathered(world: &World) {
+    let earlier = "UPDATE deliveries SET created_at = created_at - interval '10 minutes' WHERE state = 'summarised'";
+    sqlx::query(earlier).execute(&world.pool).await.unwrap();
+}
+
 async fn in_state(world: &World, state: &str) -> i64 {
     let sql = "SELECT count(*) FROM deliveries WHERE team_id = $1 AND state = $2";
     sqlx::query_scalar(sql).bind(world.team_id).bind(state).fetch_one(&world.pool).await.unwrap()
@@ -65,8 +72,7 @@ async fn a_thousand_failed_runs_stay_under_the_cap_and_are_told_in_one_summary()
     let two = Worker::start(world.context_with(FaultPoints::none(), &settings)).await;
     until_none_waits(&world).await;
     assert_eq!((in_state(&world, "sent").await, in_state(&world, "summarised").await), (5, 995));
-    let earlier = "UPDATE deliveries SET created_at = created_at - interval '10 minutes' WHERE state = 'summarised'";
-    sqlx::query(earlier).execute(&world.pool).await.unwrap();
+    gathered(&world).await;
     listener.until(&world, 6).await;
     until_none_waits(&world).await;
     let got = listener.got();
@@ -83,6 +89,34 @@ async fn a_thousand_failed_runs_stay_under_the_cap_and_are_told_in_one_summary()
     assert_eq!(in_state(&world, "summarised").await, 996);
     one.stop().await;
     two.stop().await;
+}
+
+#[tokio::test]
+async fn a_checking_receiver_takes_as_many_as_the_limit_and_one_summary_of_the_rest() {
+    let world = World::new().await;
+    let mut receiver = WebhookReceiver::start(&[SECRET]).await.unwrap();
+    add_hook(&world, &format!("{}/hook", receiver.url()), &["failure"], None).await;
+    fail_runs(&world, 20).await;
+    let settings = [("HOLDFAST__LIMITS__NOTIFICATIONS_PER_HOUR", "4")];
+    let worker = Worker::start(world.context_with(FaultPoints::none(), &settings)).await;
+    for _ in 0..3 {
+        let message = receiver.message().await.unwrap();
+        assert_eq!((&message["type"], &message["data"]["title"]), (&json!("failure"), &json!("task failed")));
+    }
+    until_none_waits(&world).await;
+    gathered(&world).await;
+    let summary = receiver.message().await.unwrap();
+    assert_eq!((&summary["type"], &summary["data"]["title"]), (&json!("message"), &json!("17 more events")));
+    assert_eq!(summary["data"]["lines"], json!(["task failed (17 times)"]));
+    until_none_waits(&world).await;
+    // The next summary comes an hour after this one at the earliest.
+    fail_runs(&world, 2).await;
+    until_none_waits(&world).await;
+    gathered(&world).await;
+    let all = "SELECT count(*) FROM deliveries WHERE team_id = $1 AND class = 'summary'";
+    assert_eq!(world.count(all, world.team_id).await, 1);
+    assert_eq!((in_state(&world, "sent").await, in_state(&world, "summarised").await), (4, 19));
+    worker.stop().await;
 }
 
 #[tokio::test]
