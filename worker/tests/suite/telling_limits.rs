@@ -11,6 +11,7 @@ use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_store::repositories::run_execution::RunEnding;
 use holdfast_testbed::receivers::webhook::WebhookReceiver;
 use holdfast_worker::faults::FaultPoints;
+use holdfast_worker::reconcile;
 use serde_json::json;
 
 async fn announce(world: &World, event: EventKind, id: &str) {
@@ -113,6 +114,7 @@ async fn a_checking_receiver_takes_as_many_as_the_limit_and_one_summary_of_the_r
     fail_runs(&world, 2).await;
     until_none_waits(&world).await;
     gathered(&world).await;
+    reconcile::deliveries::reconcile(&world.context(FaultPoints::none())).await.unwrap();
     let all = "SELECT count(*) FROM deliveries WHERE team_id = $1 AND class = 'summary'";
     assert_eq!(world.count(all, world.team_id).await, 1);
     assert_eq!((in_state(&world, "sent").await, in_state(&world, "summarised").await), (4, 19));
