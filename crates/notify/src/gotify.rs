@@ -56,7 +56,10 @@ mod tests {
         assert_eq!(body["extras"]["client::display"]["contentType"], "text/plain");
         let text = body["message"].as_str().expect("a text");
         assert!(text.contains("\nTask: @everyone <!channel> [x](http://evil) *b* <b> /start"), "{text}");
-        assert!(!text.contains(['\r', '\u{202e}']) && !body["title"].as_str().expect("a text").contains('\n'), "{body}");
+        assert!(
+            !text.contains(['\r', '\u{202e}']) && !body["title"].as_str().expect("a text").contains('\n'),
+            "{body}"
+        );
     }
 
     #[test]

@@ -70,8 +70,19 @@ async fn every_end_of_a_run_is_told_once_and_in_the_transaction_that_makes_it_tr
     std::fs::remove_file(world.tree.join("noise.bin")).unwrap();
     run(&world, "succeeded_with_warnings").await;
     let ends = [
-        "success", "warning", "partial", "recovered", "failure", "failure", "still_failing", "failure", "failure",
-        "failure", "still_failing", "recovered", "suspiciously_small",
+        "success",
+        "warning",
+        "partial",
+        "recovered",
+        "failure",
+        "failure",
+        "still_failing",
+        "failure",
+        "failure",
+        "failure",
+        "still_failing",
+        "recovered",
+        "suspiciously_small",
     ];
     let expected: Vec<_> =
         ends.iter().flat_map(|end| [("started".to_owned(), true), ((*end).to_owned(), true)]).collect();
@@ -90,7 +101,11 @@ async fn every_end_of_a_run_is_told_once_and_in_the_transaction_that_makes_it_tr
     assert_eq!(of("warning")["reason"], "There was 1 warning; the run's log names it.");
     assert_eq!(of("suspiciously_small")["reason"], "It is much smaller than the backups before it.");
     assert_eq!(of("still_failing")["title"], "task is still failing");
-    assert!(["3 failures in a row.", "7 failures in a row."].map(|line| json!([line])).contains(&of("still_failing")["lines"]));
+    assert!(
+        ["3 failures in a row.", "7 failures in a row."]
+            .map(|line| json!([line]))
+            .contains(&of("still_failing")["lines"])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
