@@ -3,6 +3,7 @@
 //! Nothing here may open a tenant's secret, connect to an address that a tenant chose, or answer differently for a
 //! foreign row than for an absent one. A handler reaches rows only through [`extract::Authorized`].
 
+mod absence_watch;
 pub mod accounts;
 mod audit;
 pub mod extract;

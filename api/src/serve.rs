@@ -1,6 +1,7 @@
 //! Serving connections. `axum::serve` sets no timers, so one slow header line per ten seconds kept a connection for
 //! ever: here the headers have ten seconds, an idle connection too, and an address has a bounded number of connections.
 
+use crate::absence_watch;
 use crate::accounts::AccountSettings;
 use crate::extract::client_address::{self, Peer};
 use crate::links::Origin;
@@ -67,13 +68,15 @@ pub async fn serve(
             allow_http: config.notify.allow_http,
         },
         trusted_proxies: config.http.trusted_proxies.clone(),
+        absence_grace: config.absence.grace,
         max_body_bytes: usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX),
         request_timeout: config.http.request_timeout,
         clock: Arc::new(chrono::Utc::now),
         rng: rand::rngs::StdRng::from_os_rng(),
     };
     let limits = Limits { header_timeout: config.http.header_timeout, proxies: config.http.trusted_proxies.clone() };
-    accept(listener, crate::router(parts), limits, soft, hard).await;
+    let watch = absence_watch::run(parts.store.clone(), config.absence.clone(), [soft.clone(), hard.clone()]);
+    tokio::join!(watch, accept(listener, crate::router(parts), limits, soft, hard));
     Ok(())
 }
 

@@ -57,6 +57,8 @@ pub struct ApiParts {
     pub stream_rules: StreamRules,
     /// `http.trusted_proxies`: whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// `absence.grace_secs`.
+    pub absence_grace: Duration,
     /// `http.max_body_bytes`.
     pub max_body_bytes: usize,
     /// `http.request_timeout_secs`: until an answer begins.
@@ -89,6 +91,7 @@ struct Inner {
     webhook_secret_in_query: bool,
     team_limits: TeamLimits,
     stream_rules: StreamRules,
+    absence_grace: Duration,
     hashing: Semaphore,
     max_body_bytes: usize,
     request_timeout: Duration,
@@ -117,6 +120,7 @@ impl ApiState {
             team_limits: parts.team_limits,
             hashing: Semaphore::new(HASHES_AT_ONCE),
             stream_rules: parts.stream_rules,
+            absence_grace: parts.absence_grace,
             max_body_bytes: parts.max_body_bytes,
             request_timeout: parts.request_timeout,
             openapi,
@@ -145,6 +149,12 @@ impl ApiState {
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         (self.0.clock)()
+    }
+
+    /// How late a success may be, where the task does not say.
+    #[must_use]
+    pub fn absence_grace(&self) -> Duration {
+        self.0.absence_grace
     }
 
     /// What the operator chose for people.

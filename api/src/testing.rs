@@ -301,6 +301,7 @@ fn parts(store: &Store, clock: &Arc<AtomicI64>, per_minute: u32, runs_per_minute
         team_limits: holdfast_domain::TeamLimits::default(),
         stream_rules: crate::stream_rules::StreamRules::default(),
         trusted_proxies: Vec::new(),
+        absence_grace: std::time::Duration::from_secs(3_600),
         max_body_bytes: 1 << 20,
         request_timeout: std::time::Duration::from_secs(60),
         clock: Arc::new(move || DateTime::<Utc>::from_timestamp(hands.load(Ordering::Relaxed), 0).unwrap()),

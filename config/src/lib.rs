@@ -27,6 +27,7 @@ mod sections;
 mod setting;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use sections::absence::AbsenceConfig;
 pub use sections::accounts::AccountsConfig;
 pub use sections::data_plane::DataPlaneConfig;
 pub use sections::database::DatabaseConfig;
@@ -73,6 +74,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// Notification services and streams.
     pub notify: NotifyConfig,
+    /// The alarm on absence.
+    pub absence: AbsenceConfig,
 }
 
 impl Config {
@@ -105,6 +108,7 @@ impl Config {
         let log = LogConfig::read(reader);
         let mail = MailConfig::read(reader);
         let notify = NotifyConfig::read(reader);
+        let absence = AbsenceConfig::read(reader);
         Some(Self {
             http: http?,
             accounts: accounts?,
@@ -119,6 +123,7 @@ impl Config {
             log: log?,
             mail: mail?,
             notify: notify?,
+            absence: absence?,
         })
     }
 }

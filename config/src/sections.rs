@@ -1,5 +1,6 @@
 //! One file a section: its fields, how each is read, and what must hold between them.
 
+pub(crate) mod absence;
 pub(crate) mod accounts;
 pub(crate) mod data_plane;
 pub(crate) mod database;

@@ -42,6 +42,11 @@ pub struct Model {
     pub recycle_secs: i64,
     pub max_duration_secs: Option<i32>,
     pub alias: Option<String>,
+    pub grace_secs: Option<i32>,
+    pub next_success_expected_by: Option<DateTimeUtc>,
+    pub expectation_from: DateTimeUtc,
+    pub is_expectation_due: bool,
+    pub overdue_since: Option<DateTimeUtc>,
 }
 
 /// No relations are declared: joins are written where they are used.

@@ -2,7 +2,7 @@
 
 use crate::context::WorkerContext;
 use crate::reconcile::{
-    account_mails, closings, copy_leftovers, deliveries, due_tasks, leftovers, prunes, purges, recycle_bin,
+    absence, account_mails, closings, copy_leftovers, deliveries, due_tasks, leftovers, prunes, purges, recycle_bin,
     stray_copies, stray_own_backups, stray_restores, stray_runs, worker_row,
 };
 use holdfast_store::StoreError;
@@ -21,7 +21,9 @@ pub async fn run_loops(context: &WorkerContext, stop: &CancellationToken) {
     let often = |name| Loop { name, every: interval, stop };
     let row = Loop { name: "worker_row", every: interval.min(WORKER_ROW_EVERY), stop };
     let purge = Loop { name: "purges", every: PURGES_EVERY, stop };
+    let watch = Loop { name: "absence", every: context.config.absence.watch_interval, stop };
     tokio::join!(
+        watch.run(|| absence::reconcile(context)),
         row.run(|| worker_row::reconcile(context)),
         often("account_mails").run(|| account_mails::reconcile(context)),
         often("deliveries").run(|| deliveries::reconcile(context)),

@@ -1,5 +1,6 @@
 //! Tests of the API as a client meets it.
 
+mod absence;
 mod account_links;
 mod authorization;
 mod bad_input;

@@ -53,6 +53,16 @@ pub struct BackupTaskView {
     /// A name for scripts.
     #[schema(required)]
     alias: Option<String>,
+    /// Null: the operator's default.
+    #[schema(required)]
+    grace_secs: Option<i32>,
+    /// Without a success by then the team is alarmed. Null for a task that is paused or runs by hand alone, and for a
+    /// moment after a success.
+    #[schema(required)]
+    next_success_expected_by: Option<String>,
+    /// Since when it is overdue: alarmed, and without a success since.
+    #[schema(required)]
+    overdue_since: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -197,6 +207,11 @@ impl BackupTaskView {
             tags: context.tags.into_iter().map(|tag| TagOnTaskView { id: tag.id, label: tag.label }).collect(),
             notification_streams: context.stream_ids,
             alias: row.alias,
+            grace_secs: row.grace_secs,
+            next_success_expected_by: time::utc_or_null(
+                row.next_success_expected_by.filter(|_| !row.is_expectation_due),
+            ),
+            overdue_since: time::utc_or_null(row.overdue_since),
         }
     }
 }

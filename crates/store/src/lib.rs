@@ -5,6 +5,7 @@
 //! known (token and session look-up, claiming a run, due tasks) goes through [`system`], a short list of SECURITY DEFINER
 //! functions that return ids. Nothing here may run a tenant query outside such a transaction, or paste a value into SQL.
 
+pub mod absence;
 pub mod access;
 pub mod audit;
 pub mod error;

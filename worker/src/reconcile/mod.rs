@@ -1,6 +1,7 @@
 //! Periodic loops: each without input, idempotent and bounded, and safe to run in every worker at once. What one does
 //! not finish the next round does.
 
+pub mod absence;
 pub mod account_mails;
 pub mod closings;
 pub mod copy_leftovers;

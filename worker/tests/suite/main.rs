@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test, what fails ends the test")]
 
+mod absence;
 mod claims;
 mod database_link;
 mod deliveries;

@@ -76,15 +76,19 @@ pub(crate) struct Body {
     pub notification_streams: Option<Vec<i64>>,
     /// A name for scripts: small letters, digits and dashes, at most 64, unique among the team's tasks. Null takes it away.
     pub alias: Option<String>,
+    /// How many seconds later than usual a success may be before the alarm; null = the operator's default.
+    #[validate(range(min = 0, max = 2_592_000))]
+    pub grace_secs: Option<i64>,
 }
 
 /// Which fields a body has, null or not: absent and null differ in an update.
 pub(crate) struct Sent(BTreeSet<&'static str>);
 
 /// Fields whose absence differs from null.
-const CLEARABLE: [&str; 14] = [
+const CLEARABLE: [&str; 15] = [
     "alias",
     "description",
+    "grace_secs",
     "source_path",
     "database_name",
     "appended_file_name",
@@ -161,6 +165,7 @@ impl Body {
             tags: attached("tags", fields),
             notification_streams: attached("notification_streams", fields),
             alias: fields.parsed("alias", Presence::Optional, rules::alias),
+            grace_secs: fields.integer("grace_secs", Presence::Optional),
             retention,
         };
         fields.check(&body);

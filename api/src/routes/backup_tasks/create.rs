@@ -4,7 +4,7 @@ use super::body::{Body, Sent};
 use super::limits::LimitsBody;
 use super::plan::{self, Timing};
 use super::references::References;
-use super::{SECRETS, alias_taken, attach, retention_body, view};
+use super::{SECRETS, alias_taken, attach, expect, retention_body, view};
 use crate::audit::secrets;
 use crate::extract::{Authorized, PageBody, may};
 use crate::limits;
@@ -77,9 +77,11 @@ pub async fn create_backup_task(
         encryption_recipients: encryption.recipients,
         isolated_username: body.isolated_username,
         max_duration_secs: LimitsBody::max_duration(body.limits.as_ref(), None),
+        grace_secs: body.grace_secs.and_then(|secs| i32::try_from(secs).ok()),
         alias: body.alias,
     };
-    let row = tx.backup_tasks().create(new, &destination_ids, now).await.map_err(alias_taken)?;
+    let mut row = tx.backup_tasks().create(new, &destination_ids, now).await.map_err(alias_taken)?;
+    expect(&state, &tx, &mut row).await?;
     attach(&tx, &row, tags.as_deref(), streams.as_deref()).await?;
     let subject = format!("backup_tasks:{}", row.id);
     limits::interval(&state, &tx, &row).await?;

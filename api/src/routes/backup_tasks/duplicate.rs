@@ -4,7 +4,7 @@
 //! secret, which would start the copy too, nor the alias, which is one task's.
 
 use super::plan::Timing;
-use super::{SECRETS, attach, view};
+use super::{SECRETS, attach, expect, view};
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, OurBody, may};
 use crate::limits;
@@ -89,6 +89,7 @@ pub async fn duplicate_backup_task(
         copy.paused_at = Some(now);
         copy = tx.backup_tasks().save(copy).await?;
     }
+    expect(&state, &tx, &mut copy).await?;
     limits::interval(&state, &tx, &copy).await?;
     attach_same(&tx, id, &copy).await?;
     let view = view(&tx, copy, auth.user_id, now).await?;
@@ -126,6 +127,7 @@ fn like(row: rows::backup_tasks::Model, label: String, user_id: UserId, seal_id:
         sealed_source_password: None,
         max_duration_secs: row.max_duration_secs,
         alias: None,
+        grace_secs: row.grace_secs,
     }
 }
 

@@ -26,6 +26,7 @@ pub mod webhook;
 use crate::audit::SealedFields;
 use crate::extract::id::found;
 use crate::problem::Problem;
+use crate::state::ApiState;
 use crate::views::backup_task::{BackupTaskView, TaskContext};
 use crate::views::time;
 use chrono::{DateTime, Utc};
@@ -96,6 +97,15 @@ pub(super) async fn attach(
     }
     if let Some(ids) = streams {
         tx.task_attachments().set_streams(id, ids).await?;
+    }
+    Ok(())
+}
+
+/// Computes when the task's next success is expected, where that has changed.
+pub(super) async fn expect(state: &ApiState, tx: &TeamTx, row: &mut rows::backup_tasks::Model) -> Result<(), Problem> {
+    if row.is_expectation_due {
+        row.next_success_expected_by = tx.expectations().renew(BackupTaskId(row.id), state.absence_grace()).await?;
+        row.is_expectation_due = false;
     }
     Ok(())
 }

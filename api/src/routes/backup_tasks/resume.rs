@@ -3,7 +3,7 @@
 //! A due time makes one run at most, whatever happens here: `(task, due time)` is unique among the runs.
 
 use super::plan::Timing;
-use super::view;
+use super::{expect, view};
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, OurBody, may};
 use crate::problem::Problem;
@@ -42,6 +42,7 @@ pub async fn resume_backup_task(
         row.paused_at = None;
         row.updated_at = now;
         row = tx.backup_tasks().save(row).await?;
+        expect(&state, &tx, &mut row).await?;
         let changes = Changes::default().field("is_paused", true, false);
         tx.audit_events()
             .record_change("backup_task.resume", &format!("backup_tasks:{id}"), changes, json!({}))

@@ -4,7 +4,7 @@ use super::body::{Body, Sent};
 use super::limits::LimitsBody;
 use super::plan::{self, Encryption, Timing};
 use super::references::References;
-use super::{SECRETS, alias_taken, attach, retention_body, view};
+use super::{SECRETS, alias_taken, attach, expect, retention_body, view};
 use crate::audit::secrets;
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
@@ -67,7 +67,8 @@ pub async fn update_backup_task(
     seal_secrets(&mut row, &body, &sent, &encryption, &mut seal).await?;
     set_rest(&mut row, body, &sent, source, encryption)?;
     row.updated_at = now;
-    let row = tx.backup_tasks().save(row).await.map_err(alias_taken)?;
+    let mut row = tx.backup_tasks().save(row).await.map_err(alias_taken)?;
+    expect(&state, &tx, &mut row).await?;
     if is_other_timing {
         limits::interval(&state, &tx, &row).await?;
     }
@@ -130,6 +131,8 @@ fn set_rest(
         row.r#type = kind;
     }
     row.max_duration_secs = LimitsBody::max_duration(body.limits.as_ref(), row.max_duration_secs);
+    let grace_secs = body.grace_secs.and_then(|secs| i32::try_from(secs).ok());
+    row.grace_secs = sent.or_stored("grace_secs", grace_secs, row.grace_secs);
     row.description = sent.or_stored("description", body.description, row.description.take());
     row.appended_filename = sent.or_stored("appended_file_name", body.appended_file_name, row.appended_filename.take());
     row.alias = sent.or_stored("alias", body.alias, row.alias.take());

@@ -72,6 +72,8 @@ pub struct NewBackupTask {
     pub max_duration_secs: Option<i32>,
     /// A name for scripts, unique among the team's tasks.
     pub alias: Option<String>,
+    /// How late a success may be before the alarm; none = the operator's default.
+    pub grace_secs: Option<i32>,
 }
 
 /// Which tasks are wanted; everything given must match.
@@ -213,6 +215,7 @@ impl BackupTasks<'_> {
             sealed_source_password: Set(new.sealed_source_password),
             max_duration_secs: Set(new.max_duration_secs),
             alias: Set(new.alias),
+            grace_secs: Set(new.grace_secs),
             created_at: Set(now),
             updated_at: Set(now),
             ..Default::default()

@@ -23,6 +23,7 @@ pub mod copy_requests;
 mod definitions;
 pub mod deliveries;
 pub mod idempotency_keys;
+pub mod expectations;
 pub mod known_devices;
 pub mod notification_streams;
 pub mod outbox;

@@ -77,7 +77,8 @@ impl Store {
         self.tasks(Statement::from_sql_and_values(DbBackend::Postgres, sql, [at_most.into()])).await
     }
 
-    async fn tasks(&self, statement: Statement) -> Result<Vec<(TeamId, BackupTaskId)>, StoreError> {
+    /// What a function of the schema returns as `team_id` and `backup_task_id`.
+    pub(crate) async fn tasks(&self, statement: Statement) -> Result<Vec<(TeamId, BackupTaskId)>, StoreError> {
         let rows = self.db().query_all_raw(statement).await?;
         let pair = |row: &sea_orm::QueryResult| {
             Ok((TeamId(row.try_get("", "team_id")?), BackupTaskId(row.try_get("", "backup_task_id")?)))

@@ -55,6 +55,9 @@ impl RunExecution<'_> {
             self.insert_copy(backup_id, copy, success.manifest, &stream_ids).await?;
         }
         self.end_attempt("succeeded", None).await?;
+        if matches!(success.status, RunStatus::Succeeded | RunStatus::SucceededWithWarnings) {
+            self.tx.expectations().meet(BackupTaskId(run.backup_task_id)).await?;
+        }
         let last = "UPDATE backup_tasks SET last_run_at = now() WHERE id = $1";
         self.tx.change(last, [run.backup_task_id.into()]).await?;
         self.tx.prunes().request(BackupTaskId(run.backup_task_id), Some(self.id)).await?;
