@@ -121,6 +121,8 @@ async fn with_every_worker_dead_two_api_processes_raise_one_alarm() {
         ended.unwrap().unwrap();
     }
     assert_eq!(world.app.store.watch_absence(GRACE).await.unwrap(), 0, "said once");
+    let told = "SELECT count(*) FROM deliveries WHERE class = 'absence' AND event = 'overdue' AND state = 'pending'";
+    assert_eq!(world.count(told).await, 1, "it waits for a worker");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ mod cron;
 mod zone;
 
 pub use cron::{CronProblem, UnixCron};
-pub use zone::{instant_of, parse_zone};
+pub use zone::{instant_of, local_time, parse_zone};
 
 use chrono::{DateTime, Datelike, Days, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Utc, Weekday};
 use chrono_tz::Tz;

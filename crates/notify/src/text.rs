@@ -1,9 +1,9 @@
 //! What a message says, in parts that each channel puts into its own form. All text that comes out is one line without
 //! control characters and without ones that reorder what is shown; a medium's own marks are the channel's to escape.
 
-use chrono::{DateTime, Utc};
 use holdfast_domain::failure::printable;
 use holdfast_domain::notification::Message;
+use holdfast_domain::schedule::local_time;
 use url::Url;
 
 /// Longest title of any channel that names no shorter one.
@@ -49,7 +49,7 @@ impl Facts {
         add("Reason", text(&message.reason));
         add("Size", message.size_bytes.map(size));
         add("Duration", message.duration_ms.map(duration));
-        add("Next run", message.next_run_at.map(|at| local(at, &message.timezone)));
+        add("Next run", message.next_run_at.map(|at| local_time(at, &message.timezone)));
         let shown = message.lines.iter().take(LINES_MAX).map(|text| line(text, VALUE_CHARS));
         let mut lines: Vec<_> = shown.collect();
         if message.lines.len() > LINES_MAX {
@@ -157,14 +157,6 @@ fn duration(ms: u64) -> String {
     }
 }
 
-/// `2026-11-30 02:00 (Europe/Berlin)`; in UTC where the zone is none.
-fn local(at: DateTime<Utc>, zone: &str) -> String {
-    match zone.parse::<chrono_tz::Tz>() {
-        Ok(zone) => format!("{} ({})", at.with_timezone(&zone).format("%Y-%m-%d %H:%M"), zone.name()),
-        Err(_) => format!("{} (UTC)", at.format("%Y-%m-%d %H:%M")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,9 +182,9 @@ mod tests {
             durations,
             ["less than 1 s", "less than 1 s", "1 s", "1 min 1 s", "1 h 0 min 0 s", "25 h 1 min 1 s"]
         );
-        let at = DateTime::from_timestamp(1_795_914_000, 0).expect("a time");
-        assert_eq!(local(at, "Europe/Berlin"), "2026-11-29 02:00 (Europe/Berlin)");
-        assert_eq!(local(at, "Nowhere/At_All"), "2026-11-29 01:00 (UTC)");
+        let at = chrono::DateTime::from_timestamp(1_795_914_000, 0).expect("a time");
+        assert_eq!(local_time(at, "Europe/Berlin"), "2026-11-29 02:00 (Europe/Berlin)");
+        assert_eq!(local_time(at, "Nowhere/At_All"), "2026-11-29 01:00 (UTC)");
     }
 
     #[test]

@@ -6,6 +6,9 @@ use crate::repositories::expectations::Absence;
 use crate::system::call;
 use crate::{Access, Store, StoreError, TeamTx};
 use holdfast_domain::ids::{BackupTaskId, TeamId};
+use holdfast_domain::notification::EventKind;
+use holdfast_domain::schedule::local_time;
+use holdfast_domain::telling::About;
 use sea_orm::Statement;
 use std::time::Duration;
 
@@ -63,7 +66,14 @@ fn after_id(sql: &'static str, after: BackupTaskId) -> Statement {
     call(sql, [after.0.into(), AT_ONCE.into()])
 }
 
-/// Tells the team.
-async fn announce(_tx: &TeamTx, _task: BackupTaskId, _absence: &Absence) -> Result<(), StoreError> {
-    Ok(())
+/// Tells the team, in the transaction that marks the task. A fault here takes the mark back, so that the next round tries
+/// again: an alarm must not get lost.
+async fn announce(tx: &TeamTx, task: BackupTaskId, absence: &Absence) -> Result<(), StoreError> {
+    let about = About::Task(task);
+    let id = format!("task_{task}_overdue_{}", absence.expected_by.timestamp());
+    let mut message = tx.outbox().message(about, id).await?;
+    let shown = |at| local_time(at, &message.timezone);
+    let last = absence.last_success_at.map_or("There never was one.".to_owned(), |at| format!("The last one was at {}.", shown(at)));
+    message.reason = Some(format!("No success came by {}. {last}", shown(absence.expected_by)));
+    tx.outbox().announce(about, &[EventKind::Overdue], &message).await.map(drop)
 }

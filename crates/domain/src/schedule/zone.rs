@@ -9,6 +9,15 @@ pub fn parse_zone(name: &str) -> Option<Tz> {
     name.parse().ok()
 }
 
+/// An instant as people read it: `2026-11-30 02:00 (Europe/Berlin)`; in UTC where `zone` is none.
+#[must_use]
+pub fn local_time(at: DateTime<Utc>, zone: &str) -> String {
+    match parse_zone(zone) {
+        Some(zone) => format!("{} ({})", at.with_timezone(&zone).format("%Y-%m-%d %H:%M"), zone.name()),
+        None => format!("{} (UTC)", at.format("%Y-%m-%d %H:%M")),
+    }
+}
+
 /// The instant of a local time: the first of two where it exists twice; the first instant after the gap where it does
 /// not exist. None only beyond the years that chrono knows.
 #[must_use]

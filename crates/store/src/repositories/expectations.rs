@@ -6,7 +6,7 @@ use crate::StoreError;
 use chrono::{DateTime, TimeDelta, Utc};
 use holdfast_domain::ids::BackupTaskId;
 use holdfast_domain::schedule::{Schedule, ScheduleColumns};
-use sea_orm::{DbBackend, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 use std::time::Duration;
 
 handle! {
@@ -86,14 +86,21 @@ impl Expectations<'_> {
     }
 
     /// Notes that a success came: an absence is over, and the next due time counts. In the transaction that makes it true.
+    /// Returns whether there was an absence.
     ///
     /// # Errors
     /// The database failed.
-    pub(super) async fn meet(&self, task: BackupTaskId) -> Result<(), StoreError> {
-        let sql = "UPDATE backup_tasks SET expectation_from = now(), is_expectation_due = true, overdue_since = NULL
-                   WHERE id = $1 AND team_id = $2";
-        self.0.change(sql, [task.0.into(), self.0.team_id().0.into()]).await?;
-        Ok(())
+    pub(super) async fn meet(&self, task: BackupTaskId) -> Result<bool, StoreError> {
+        // Locked first: an alarm at this moment is either before it, and over with it, or not raised.
+        let sql = "WITH before AS (
+                       SELECT id, overdue_since FROM backup_tasks WHERE id = $1 AND team_id = $2 FOR UPDATE)
+                   UPDATE backup_tasks t
+                   SET expectation_from = now(), is_expectation_due = true, overdue_since = NULL
+                   FROM before WHERE t.id = before.id RETURNING before.overdue_since IS NOT NULL AS was_overdue";
+        let values = [task.0.into(), self.0.team_id().0.into()];
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+        let row = self.0.conn().query_one_raw(statement).await?;
+        Ok(row.map(|row| row.try_get("", "was_overdue")).transpose()?.unwrap_or(false))
     }
 }
 

@@ -37,6 +37,17 @@ enum Class {
     Absence,
 }
 
+/// What became true.
+#[derive(Clone, Copy)]
+pub(super) struct News<'a> {
+    pub(super) about: About,
+    /// Its names, the most telling first.
+    pub(super) events: &'a [EventKind],
+    pub(super) message: &'a Message,
+    /// An absence began or ended: told whatever a stream chose and, where no stream hears of it, to the owner.
+    pub(super) is_absence: bool,
+}
+
 #[derive(FromQueryResult)]
 struct Names {
     team: String,
@@ -73,7 +84,8 @@ impl Outbox<'_> {
     /// The database failed; the transaction cannot go on then.
     pub async fn announce(&self, about: About, events: &[EventKind], message: &Message) -> Result<usize, StoreError> {
         let receivers = self.receivers(about).await?;
-        self.announce_to(&receivers, about, events, message).await
+        let is_absence = events.contains(&EventKind::Overdue);
+        self.announce_to(&receivers, News { about, events, message, is_absence }).await
     }
 
     /// A message about something as it is now, to be filled in and announced. `id` is the same however often it is
@@ -136,14 +148,8 @@ impl Outbox<'_> {
         Ok(Receiver::find_by_statement(self.statement(sql, about)).all(self.0.conn()).await?)
     }
 
-    pub(super) async fn announce_to(
-        &self,
-        receivers: &[Receiver],
-        about: About,
-        events: &[EventKind],
-        message: &Message,
-    ) -> Result<usize, StoreError> {
-        let is_absence = events.contains(&EventKind::Overdue);
+    pub(super) async fn announce_to(&self, receivers: &[Receiver], news: News<'_>) -> Result<usize, StoreError> {
+        let News { about, events, message, is_absence } = news;
         let class = if is_absence { Class::Absence } else { Class::Ordinary };
         let task = if let About::Task(task) = about { Some(task) } else { None };
         let mut count = 0;
@@ -155,9 +161,9 @@ impl Outbox<'_> {
         }
         if receivers.is_empty()
             && is_absence
-            && let Some(owner) = self.owner().await?
+            && let (Some(event), Some(owner)) = (events.first(), self.owner().await?)
         {
-            let message = titled(message, EventKind::Overdue, about);
+            let message = titled(message, *event, about);
             count += usize::from(self.add(To::User(owner), (class, task), &message).await?);
         }
         Ok(count)

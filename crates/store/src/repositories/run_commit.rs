@@ -55,13 +55,12 @@ impl RunExecution<'_> {
             self.insert_copy(backup_id, copy, success.manifest, &stream_ids).await?;
         }
         self.end_attempt("succeeded", None).await?;
-        if matches!(success.status, RunStatus::Succeeded | RunStatus::SucceededWithWarnings) {
-            self.tx.expectations().meet(BackupTaskId(run.backup_task_id)).await?;
-        }
+        let is_success = matches!(success.status, RunStatus::Succeeded | RunStatus::SucceededWithWarnings);
+        let ends_absence = is_success && self.tx.expectations().meet(BackupTaskId(run.backup_task_id)).await?;
         let last = "UPDATE backup_tasks SET last_run_at = now() WHERE id = $1";
         self.tx.change(last, [run.backup_task_id.into()]).await?;
         self.tx.prunes().request(BackupTaskId(run.backup_task_id), Some(self.id)).await?;
-        self.tx.tell_run_ended(self.id).await?;
+        self.tx.tell_run_ended(self.id, ends_absence).await?;
         Ok(true)
     }
 

@@ -160,7 +160,7 @@ impl RunExecution<'_> {
         }
         let outcome = if status == RunStatus::Cancelled { "cancelled" } else { "failed" };
         self.end_attempt(outcome, Some(ending.failure)).await?;
-        self.tx.tell_run_ended(self.id).await?;
+        self.tx.tell_run_ended(self.id, false).await?;
         Ok(true)
     }
 
@@ -186,7 +186,7 @@ impl RunExecution<'_> {
         }
         let outcome = if status == RunStatus::Cancelled { "cancelled" } else { "abandoned" };
         self.end_attempt(outcome, Some(failure)).await?;
-        self.tx.tell_run_ended(self.id).await?;
+        self.tx.tell_run_ended(self.id, false).await?;
         Ok(true)
     }
 

@@ -1,6 +1,7 @@
 //! What a run's start and end are told as. Called in the transaction that starts or ends it, after its rows are written;
 //! a fault here never changes the run (see [`TeamTx::aside`]).
 
+use super::outbox::News;
 use crate::{StoreError, TeamTx};
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupRunId, BackupTaskId};
@@ -45,15 +46,16 @@ impl TeamTx {
             let mut message = self.outbox().message(about, format!("run_{}_started", told.ulid)).await?;
             message.state = Some(RunStatus::Running.as_str().to_owned());
             message.destinations = self.reached(id).await?.into_iter().map(|reached| reached.label).collect();
-            self.outbox().announce_to(&receivers, about, &[EventKind::Started], &message).await?;
+            let news = News { about, events: &[EventKind::Started], message: &message, is_absence: false };
+            self.outbox().announce_to(&receivers, news).await?;
             Ok(())
         })
         .await
     }
 
-    /// Tells how a run ended.
-    pub(crate) async fn tell_run_ended(&self, id: BackupRunId) -> Result<(), StoreError> {
-        self.aside(self.announce_end(id)).await
+    /// Tells how a run ended. `ends_absence`: the task was overdue, and whoever heard of that hears of this.
+    pub(crate) async fn tell_run_ended(&self, id: BackupRunId, ends_absence: bool) -> Result<(), StoreError> {
+        self.aside(self.announce_end(id, ends_absence)).await
     }
 
     /// Tells that a due time of a task made no run of its own.
@@ -71,11 +73,11 @@ impl TeamTx {
         .await
     }
 
-    async fn announce_end(&self, id: BackupRunId) -> Result<(), StoreError> {
+    async fn announce_end(&self, id: BackupRunId, ends_absence: bool) -> Result<(), StoreError> {
         let told = self.told(id).await?;
         let about = About::Task(BackupTaskId(told.backup_task_id));
         let receivers = self.outbox().receivers(about).await?;
-        if receivers.is_empty() {
+        if receivers.is_empty() && !ends_absence {
             return Ok(());
         }
         let status: RunStatus = told.status.parse().map_err(|_| inconsistent(id, "unknown status"))?;
@@ -85,7 +87,7 @@ impl TeamTx {
             status,
             is_doubtful: told.is_doubtful.unwrap_or(false),
             failures_in_a_row: if status == RunStatus::Failed { failures_before + 1 } else { 0 },
-            was_failing: before.first().is_some_and(|status| matches!(status.as_str(), "failed" | "partial")),
+            was_failing: ends_absence || before.first().is_some_and(|status| matches!(status.as_str(), "failed" | "partial")),
         };
         let events = run_end(end);
         if events.is_empty() {
@@ -101,7 +103,11 @@ impl TeamTx {
         if STILL_FAILING_AT.contains(&end.failures_in_a_row) {
             message.lines.push(format!("{} failures in a row.", end.failures_in_a_row));
         }
-        self.outbox().announce_to(&receivers, about, &events, &message).await?;
+        if ends_absence {
+            message.lines.push("It was overdue.".to_owned());
+        }
+        let news = News { about, events: &events, message: &message, is_absence: ends_absence };
+        self.outbox().announce_to(&receivers, news).await?;
         Ok(())
     }
 
