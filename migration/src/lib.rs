@@ -71,5 +71,6 @@ migrations! {
     m20261129_000028_stream_addresses,
     m20261129_000030_deliveries,
     m20261129_000031_absence,
+    m20261129_000032_reachability,
     m20261129_000035_idempotency_keys,
 }

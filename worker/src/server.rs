@@ -3,6 +3,7 @@
 
 use crate::context::WorkerContext;
 use holdfast_domain::ids::RemoteServerId;
+use holdfast_domain::reachability::is_server_reached;
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_remote::{ConnectError, HostKeyExpectation, Peer, Session, Timing};
 use holdfast_store::repositories::server_contact::{Contact, ContactOutcome};
@@ -51,20 +52,33 @@ pub async fn connect_with(
         }
     };
     let contact = Contact { host: &peer.host, port: peer.port, outcome, host_key: key };
+    let answered = match &connected {
+        Ok(_) => Some(Ok(())),
+        Err(error) => is_server_reached(error.failure.code)
+            .map(|is_reached| if is_reached { Ok(()) } else { Err(error.failure.to_string()) }),
+    };
     let is_trusted = peer.host_key == HostKeyExpectation::Unknown { trust: true };
-    record(context, access, RemoteServerId(row.id), &contact, is_trusted).await.map_err(|error| {
+    let taught = Taught { contact: &contact, is_trusted, answered: &answered };
+    record(context, access, RemoteServerId(row.id), taught).await.map_err(|error| {
         tracing::error!("a server's contact could not be recorded: {error:?}");
         Failure::new(Step::Connect, FailureCode::Internal, "What the connection taught could not be recorded.")
     })?;
     connected.map_err(|error| error.failure)
 }
 
+/// What a connection taught.
+struct Taught<'a> {
+    contact: &'a Contact<'a>,
+    is_trusted: bool,
+    /// None: not whether it answers.
+    answered: &'a Option<Result<(), String>>,
+}
+
 async fn record(
     context: &WorkerContext,
     access: &Access,
     id: RemoteServerId,
-    contact: &Contact<'_>,
-    is_trusted: bool,
+    Taught { contact, is_trusted, answered }: Taught<'_>,
 ) -> Result<(), StoreError> {
     let tx = context.store.for_team(access).await?;
     if is_trusted && tx.server_contact(id).pin_trusted(contact).await? {
@@ -74,5 +88,9 @@ async fn record(
         );
     }
     tx.server_contact(id).record(contact).await?;
+    if let Some(answered) = answered {
+        let answered = answered.as_ref().copied().map_err(String::as_str);
+        tx.reachability().note_server(id, (contact.host, contact.port), answered).await?;
+    }
     tx.commit().await
 }

@@ -307,6 +307,9 @@ async fn a_destination_is_checked_by_writing_reading_and_deleting() {
         .unwrap();
     let report: Value = plane.act(TicketAction::CheckBackupDestination { id }).await.json().await.unwrap();
     assert_eq!(report["ok"], false);
+    let unreached = "SELECT count(*) FROM unreached WHERE backup_destination_id = $1 AND failures = 1";
+    let counted: i64 = sqlx::query_scalar(unreached).bind(id.0).fetch_one(&plane.world.owner).await.unwrap();
+    assert_eq!(counted, 1);
     let absent = plane.act(TicketAction::CheckBackupDestination { id: BackupDestinationId(999_999) }).await;
     assert_eq!(absent.status(), StatusCode::NOT_FOUND);
 }
@@ -327,6 +330,9 @@ async fn an_unreachable_server_is_said_to_be_offline() {
         .await
         .unwrap();
     assert_eq!(connectivity, "offline");
+    let unreached = "SELECT count(*) FROM unreached WHERE remote_server_id = $1 AND failures = 1";
+    let counted: i64 = sqlx::query_scalar(unreached).bind(id).fetch_one(&plane.world.owner).await.unwrap();
+    assert_eq!(counted, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

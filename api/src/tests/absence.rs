@@ -142,7 +142,10 @@ async fn what_is_not_expected_is_not_absent() {
     let team = "UPDATE teams SET suspended_at = ";
     for (stop, go_on) in [
         ("UPDATE backup_tasks SET paused_at = now()".to_owned(), "UPDATE backup_tasks SET paused_at = NULL".to_owned()),
-        ("UPDATE backup_tasks SET deleted_at = now()".to_owned(), "UPDATE backup_tasks SET deleted_at = NULL".to_owned()),
+        (
+            "UPDATE backup_tasks SET deleted_at = now()".to_owned(),
+            "UPDATE backup_tasks SET deleted_at = NULL".to_owned(),
+        ),
         (format!("{team} now()"), format!("{team} NULL")),
     ] {
         sqlx::raw_sql(sqlx::AssertSqlSafe(stop.clone())).execute(&world.pool).await.unwrap();

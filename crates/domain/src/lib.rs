@@ -17,6 +17,7 @@ pub mod names;
 pub mod notification;
 pub mod paths;
 pub mod progress;
+pub mod reachability;
 pub mod restore;
 pub mod retention;
 pub mod run;

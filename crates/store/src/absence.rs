@@ -73,7 +73,9 @@ async fn announce(tx: &TeamTx, task: BackupTaskId, absence: &Absence) -> Result<
     let id = format!("task_{task}_overdue_{}", absence.expected_by.timestamp());
     let mut message = tx.outbox().message(about, id).await?;
     let shown = |at| local_time(at, &message.timezone);
-    let last = absence.last_success_at.map_or("There never was one.".to_owned(), |at| format!("The last one was at {}.", shown(at)));
+    let last = absence
+        .last_success_at
+        .map_or("There never was one.".to_owned(), |at| format!("The last one was at {}.", shown(at)));
     message.reason = Some(format!("No success came by {}. {last}", shown(absence.expected_by)));
     tx.outbox().announce(about, &[EventKind::Overdue], &message).await.map(drop)
 }

@@ -8,7 +8,7 @@ use axum::response::Response;
 use holdfast_domain::ids::BackupDestinationId;
 use holdfast_store::Access;
 
-/// Writes, reads back and deletes a small object of a name of its own: `{"ok":bool,"steps":[…]}`.
+/// Writes, reads back and deletes a small object of a name of its own, and notes whether the destination answers: `{"ok":bool,"steps":[…]}`.
 ///
 /// # Errors
 /// Unknown destination.
@@ -30,6 +30,10 @@ pub async fn check_backup_destination(
         }
         Err(failure) => vec![failed("open", failure.to_string())],
     };
+    let failed = steps.iter().find(|step| !step.ok);
+    let tx = context.store.for_team(access).await?;
+    tx.reachability().note_destination(id, failed.map_or(Ok(()), |step| Err(step.message.as_str()))).await?;
+    tx.commit().await?;
     Ok(answer(&steps))
 }
 

@@ -8,7 +8,8 @@ use holdfast_worker::reconcile::absence;
 
 /// Overdue since yesterday's 03:00.
 const OVERDUE: &str = "UPDATE backup_tasks SET frequency = 'daily', time_to_run_at = '03:00' WHERE id = $1";
-const MISSED: &str = "UPDATE backup_tasks SET next_success_expected_by = now() - interval '1 hour', is_expectation_due = false
+const MISSED: &str =
+    "UPDATE backup_tasks SET next_success_expected_by = now() - interval '1 hour', is_expectation_due = false
                       WHERE id = $1";
 const IS_OVERDUE: &str = "SELECT count(*) FROM backup_tasks WHERE overdue_since IS NOT NULL AND id = $1";
 const IS_EXPECTED: &str = "SELECT count(*) FROM backup_tasks

@@ -15,6 +15,7 @@ mod own_backups;
 mod process;
 mod prunes;
 mod queue;
+mod reachability;
 mod runs;
 mod schedule;
 mod several;

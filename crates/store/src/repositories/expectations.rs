@@ -120,7 +120,8 @@ impl Basis {
             .inspect_err(|problem| tracing::error!(%task, %problem, "the task's schedule cannot be read"))
             .ok()?;
         let due = schedule.next_after(self.expectation_from)?;
-        let grace = self.grace_secs.and_then(|secs| u64::try_from(secs).ok()).map_or(default_grace, Duration::from_secs);
+        let grace =
+            self.grace_secs.and_then(|secs| u64::try_from(secs).ok()).map_or(default_grace, Duration::from_secs);
         let usual = Duration::try_from_secs_f64(self.usual_secs.unwrap_or(0.0)).unwrap_or_default();
         due.checked_add_signed(TimeDelta::from_std(usual.saturating_add(grace)).ok()?)
     }

@@ -29,6 +29,7 @@ pub mod notification_streams;
 pub mod outbox;
 pub mod own_backups;
 pub mod prunes;
+pub mod reachability;
 pub mod recycle_bin;
 pub mod remote_servers;
 pub mod restore_execution;

@@ -3,7 +3,7 @@
 
 use super::run_execution::{RunExecution, json, step_name};
 use crate::{StoreError, rows};
-use holdfast_domain::ids::BackupTaskId;
+use holdfast_domain::ids::{BackupDestinationId, BackupTaskId};
 use holdfast_domain::manifest::{Digest, Manifest, ManifestObject};
 use holdfast_domain::progress::Progress;
 use holdfast_domain::run::RunStatus;
@@ -55,6 +55,7 @@ impl RunExecution<'_> {
             self.insert_copy(backup_id, copy, success.manifest, &stream_ids).await?;
         }
         self.end_attempt("succeeded", None).await?;
+        self.note_places(&success.copies).await?;
         let is_success = matches!(success.status, RunStatus::Succeeded | RunStatus::SucceededWithWarnings);
         let ends_absence = is_success && self.tx.expectations().meet(BackupTaskId(run.backup_task_id)).await?;
         let last = "UPDATE backup_tasks SET last_run_at = now() WHERE id = $1";
@@ -62,6 +63,18 @@ impl RunExecution<'_> {
         self.tx.prunes().request(BackupTaskId(run.backup_task_id), Some(self.id)).await?;
         self.tx.tell_run_ended(self.id, ends_absence).await?;
         Ok(true)
+    }
+
+    /// What the run taught of its destinations.
+    async fn note_places(&self, copies: &[NewCopy]) -> Result<(), StoreError> {
+        let mut places: Vec<_> =
+            copies.iter().map(|copy| (copy.destination_id, copy.manifest_object.as_ref())).collect();
+        // In one order, so that two runs that end together do not wait for each other.
+        places.sort_by_key(|(id, _)| *id);
+        for (id, stored) in places {
+            self.tx.reachability().note_place(BackupDestinationId(id), stored.map(drop)).await?;
+        }
+        Ok(())
     }
 
     /// Whether this epoch's success is in the database: what to ask when the connection broke at the commit. Waits for

@@ -87,7 +87,8 @@ impl TeamTx {
             status,
             is_doubtful: told.is_doubtful.unwrap_or(false),
             failures_in_a_row: if status == RunStatus::Failed { failures_before + 1 } else { 0 },
-            was_failing: ends_absence || before.first().is_some_and(|status| matches!(status.as_str(), "failed" | "partial")),
+            was_failing: ends_absence
+                || before.first().is_some_and(|status| matches!(status.as_str(), "failed" | "partial")),
         };
         let events = run_end(end);
         if events.is_empty() {

@@ -12,6 +12,7 @@ use holdfast_domain::run::RunStatus;
 use holdfast_domain::{Failure, Step};
 use holdfast_store::system_runs::ClaimedRun;
 use holdfast_store::{Access, StoreError, TeamTx};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ pub(super) struct Attempt {
     /// Cancelled once it is known that another worker is the right one for this run.
     pub(super) is_for_another: CancellationToken,
     noted: Mutex<Vec<Noted>>,
+    /// Destinations that take nothing, and why.
+    lost: Mutex<BTreeMap<i64, Failure>>,
     program_is_gone: Mutex<Option<bool>>,
 }
 
@@ -47,6 +50,7 @@ impl Attempt {
             journal: Journal::default(),
             is_for_another: CancellationToken::new(),
             noted: Mutex::default(),
+            lost: Mutex::default(),
             // None was started; but what an earlier attempt started may still run behind a link that broke.
             program_is_gone: Mutex::new((claimed.attempt == 1).then_some(true)),
         }
@@ -125,6 +129,16 @@ impl Attempt {
 
     pub(super) fn remember(&self, noted: Noted) {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner).push(noted);
+    }
+
+    /// Notes that a destination takes nothing of this attempt.
+    pub(super) fn lost(&self, destination: i64, why: &Failure) {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).insert(destination, why.clone());
+    }
+
+    /// Destinations that took nothing, in the order of their ids.
+    pub(super) fn lost_destinations(&self) -> BTreeMap<i64, Failure> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Objects that this attempt has recorded and not removed.

@@ -4,10 +4,12 @@ use super::attempt::Attempt;
 use super::objects;
 use crate::cleanup;
 use crate::lease::StopReason;
+use holdfast_domain::ids::BackupDestinationId;
 use holdfast_domain::progress::Progress;
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::{Failure, FailureCode};
 use holdfast_store::repositories::run_execution::RunEnding;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Between two tries of a worker that does not hold the run's store.
@@ -84,10 +86,12 @@ async fn write(attempt: &Attempt, failure: &Failure, end: End) -> bool {
     });
     let (lines, progress) = (attempt.journal.lines(), attempt.journal.progress());
     let progress = Progress { current_file: None, ..progress };
+    // A run that goes to another worker taught nothing: its store may be there.
+    let lost = if matches!(end, End::HandBack(_)) { BTreeMap::new() } else { attempt.lost_destinations() };
     let (id, epoch, process_terminated) = (attempt.run_id, attempt.epoch, attempt.program_is_gone());
     let written = attempt
         .in_tx_unguarded(failure.step, move |tx| {
-            let (lines, progress, failure) = (lines.clone(), progress.clone(), failure.clone());
+            let (lines, progress, failure, lost) = (lines.clone(), progress.clone(), failure.clone(), lost.clone());
             Box::pin(async move {
                 let run = tx.run_execution(id, epoch);
                 let ending = RunEnding { failure: &failure, progress: &progress, process_terminated };
@@ -98,6 +102,9 @@ async fn write(attempt: &Attempt, failure: &Failure, end: End) -> bool {
                     End::Nothing => true,
                 };
                 if ended {
+                    for (destination, why) in &lost {
+                        tx.reachability().note_place(BackupDestinationId(*destination), Err(why)).await?;
+                    }
                     tx.append_run_lines(id, epoch, &lines).await?;
                 }
                 Ok(ended)

@@ -25,6 +25,7 @@ impl Copies {
         }
         if !attempt.lease.stopped().is_cancelled() {
             attempt.say(format!("Destination {:?} is left out: {why}", place.row.label));
+            attempt.lost(place.row.id, &why);
         }
         attempt.journal.leave_out(place.row.id);
         *copy = Err(why);

@@ -42,7 +42,11 @@ async fn open_one(attempt: &Attempt, inputs: &RunInputs, row: &rows::backup_dest
         bind(attempt, row).await?;
         Ok(destination)
     };
-    Place { row: row.clone(), destination: opening.await }
+    let destination = opening.await;
+    if let Err(failure) = &destination {
+        attempt.lost(row.id, failure);
+    }
+    Place { row: row.clone(), destination }
 }
 
 /// The first worker that writes to a local destination decides in which store it lies.
