@@ -47,6 +47,7 @@ pub struct Model {
     pub expectation_from: DateTimeUtc,
     pub is_expectation_due: bool,
     pub overdue_since: Option<DateTimeUtc>,
+    pub sealed_ping_url: Option<Vec<u8>>,
 }
 
 /// No relations are declared: joins are written where they are used.

@@ -28,6 +28,7 @@ pub struct Model {
     pub error_message: Option<String>,
     pub created_at: DateTimeUtc,
     pub sent_at: Option<DateTimeUtc>,
+    pub ping: Option<String>,
 }
 
 /// No relations are declared: joins are written where they are used.

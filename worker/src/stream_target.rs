@@ -1,4 +1,5 @@
-//! A notification stream's row as the target that a delivery goes to: its secrets are opened here, for one delivery.
+//! A notification stream's row, or a task's ping address, as the target that a delivery goes to: its secrets are opened
+//! here, for one delivery.
 //! No error text may say more than which stream cannot be used.
 
 use crate::context::WorkerContext;
@@ -8,6 +9,19 @@ use holdfast_notify::{DeliveryCode, DeliveryError, Target};
 use holdfast_store::rows;
 use holdfast_vault::{SealContext, SealedColumn};
 use secrecy::{ExposeSecret, SecretString};
+
+/// Opens the address of a task's dead man's switch.
+///
+/// # Errors
+/// [`DeliveryCode::InvalidTarget`]: it is missing or does not open.
+pub fn open_ping_url(context: &WorkerContext, task: &rows::backup_tasks::Model) -> Result<SecretString, DeliveryError> {
+    let unusable = DeliveryError::last(DeliveryCode::InvalidTarget);
+    let place = SealContext::new(TeamId(task.team_id), SealedColumn::TaskPingUrl, task.seal_id);
+    context.opener.open_text(&place, task.sealed_ping_url.as_deref().ok_or(unusable)?).map_err(|error| {
+        tracing::error!(%error, task = task.id, "a task's ping address does not open");
+        unusable
+    })
+}
 
 /// Opens `row`.
 ///

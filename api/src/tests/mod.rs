@@ -18,6 +18,7 @@ mod operator;
 mod own_backups;
 mod page_003;
 mod people;
+mod pings;
 mod runs;
 mod secrets;
 mod sessions;

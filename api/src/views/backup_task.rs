@@ -63,6 +63,8 @@ pub struct BackupTaskView {
     /// Since when it is overdue: alarmed, and without a success since.
     #[schema(required)]
     overdue_since: Option<String>,
+    /// Whether a dead man's switch hears of its runs.
+    is_ping_url_set: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -212,6 +214,7 @@ impl BackupTaskView {
                 row.next_success_expected_by.filter(|_| !row.is_expectation_due),
             ),
             overdue_since: time::utc_or_null(row.overdue_since),
+            is_ping_url_set: row.sealed_ping_url.is_some(),
         }
     }
 }

@@ -99,6 +99,18 @@ words! {
     }
 }
 
+words! {
+    /// What a dead man's switch hears of a run.
+    Ping {
+        /// It began.
+        Start = "start", "start";
+        /// It succeeded, with warnings or without.
+        Success = "success", "success";
+        /// It failed, or reached only some destinations.
+        Fail = "fail", "fail";
+    }
+}
+
 impl EventKind {
     /// Whether it is bad news: red, and of higher priority where the channel knows one.
     #[must_use]

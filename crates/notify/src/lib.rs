@@ -13,6 +13,7 @@ mod text;
 mod discord;
 mod gotify;
 mod ntfy;
+mod ping;
 mod pushover;
 mod slack;
 mod teams;
@@ -27,7 +28,7 @@ pub use http::Limits;
 
 use chrono::{DateTime, Utc};
 use email::Mailer;
-use holdfast_domain::notification::Message;
+use holdfast_domain::notification::{Message, Ping};
 use holdfast_egress::{EgressGuard, HttpError};
 use http::{Sender, address};
 use secrecy::{ExposeSecret, SecretString};
@@ -97,6 +98,13 @@ pub enum Target {
         url: SecretString,
         /// `whsec_…`: one, or two while it is changed.
         secrets: Vec<SecretString>,
+    },
+    /// A dead man's switch.
+    Ping {
+        /// Its address, which is its secret.
+        url: SecretString,
+        /// What it hears.
+        ping: Ping,
     },
 }
 
@@ -195,6 +203,7 @@ impl Notifier {
                 let secrets = secrets.iter().map(ExposeSecret::expose_secret);
                 webhook::post(url.expose_secret(), secrets, message, (self.now)())
             }
+            Target::Ping { url, ping } => ping::post(url.expose_secret(), *ping),
         };
         self.sender.send(post?).await
     }

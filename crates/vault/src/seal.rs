@@ -92,6 +92,8 @@ sealed_columns! {
     TaskIsolatedPassword = "backup_tasks"."sealed_isolated_password",
     /// Password of a task's database.
     TaskSourcePassword = "backup_tasks"."sealed_source_password",
+    /// Where a task's dead man's switch is.
+    TaskPingUrl = "backup_tasks"."sealed_ping_url",
     /// Encryption password that came with a restore.
     RestorePassword = "restores"."sealed_password",
     /// Password of the database that a restore goes to.

@@ -2,7 +2,7 @@
 //! with the same id, so it may come twice, and never not at all. Nothing here may change what a message tells of.
 
 use crate::context::WorkerContext;
-use crate::stream_target::open_stream;
+use crate::stream_target::{open_ping_url, open_stream};
 use holdfast_domain::Limit;
 use holdfast_domain::ids::DeliveryId;
 use holdfast_domain::notification::Message;
@@ -22,6 +22,9 @@ const ATTEMPTS_MAX: i32 = 8;
 const PAUSE_SECS: f64 = 15.0;
 /// … up to this.
 const PAUSE_MAX_SECS: f64 = 4.0 * 3600.0;
+
+/// A ping behind another one of its task looks again so soon.
+const WAIT_SECS: f64 = 1.0;
 
 /// Sends a message, if it may be claimed.
 pub async fn send_delivery(context: Arc<WorkerContext>, id: DeliveryId) {
@@ -43,6 +46,10 @@ async fn try_once(context: &WorkerContext, id: DeliveryId) -> Result<(), StoreEr
     }
     let access = Access::system(claimed.team_id, "send a delivery");
     let tx = context.store.for_team(&access).await?;
+    if claimed.verdict == DeliveryVerdict::Wait {
+        tx.deliveries().look_again(id, claimed.epoch, WAIT_SECS).await?;
+        return tx.commit().await;
+    }
     let Some(row) = tx.deliveries().find(id).await? else { return Ok(()) };
     let receiver = tx.deliveries().receiver(&row).await?;
     let message = tx.deliveries().message_of(&row)?;
@@ -69,6 +76,7 @@ async fn deliver(context: &WorkerContext, receiver: Receiver, message: Message) 
     let target = match receiver {
         Receiver::Stream(row) => open_stream(context, &row)?,
         Receiver::Mail(to) => Target::Email { to },
+        Receiver::Ping(task, ping) => Target::Ping { url: open_ping_url(context, &task)?, ping },
         Receiver::Gone => return Err(DeliveryError::last(DeliveryCode::InvalidTarget)),
     };
     let sending = context.notifier.deliver(&target, &message);

@@ -12,6 +12,7 @@ mod later_copies;
 mod limits;
 mod listener;
 mod own_backups;
+mod pings;
 mod process;
 mod prunes;
 mod queue;

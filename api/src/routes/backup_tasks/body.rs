@@ -79,13 +79,17 @@ pub(crate) struct Body {
     /// How many seconds later than usual a success may be before the alarm; null = the operator's default.
     #[validate(range(min = 0, max = 2_592_000))]
     pub grace_secs: Option<i64>,
+    /// Write-only: an https address that is told of each run. It hears of a success itself, `/start` and `/fail` below it
+    /// of the rest. Null takes it away.
+    #[validate(length(max = 2048))]
+    pub ping_url: Option<String>,
 }
 
 /// Which fields a body has, null or not: absent and null differ in an update.
 pub(crate) struct Sent(BTreeSet<&'static str>);
 
 /// Fields whose absence differs from null.
-const CLEARABLE: [&str; 15] = [
+const CLEARABLE: [&str; 16] = [
     "alias",
     "description",
     "grace_secs",
@@ -96,6 +100,7 @@ const CLEARABLE: [&str; 15] = [
     "excluded_database_tables",
     "isolated_username",
     "isolated_password",
+    "ping_url",
     "encryption_password",
     "time_to_run_at",
     "custom_cron_expression",
@@ -166,6 +171,7 @@ impl Body {
             notification_streams: attached("notification_streams", fields),
             alias: fields.parsed("alias", Presence::Optional, rules::alias),
             grace_secs: fields.integer("grace_secs", Presence::Optional),
+            ping_url: fields.secret("ping_url", Presence::Optional, false),
             retention,
         };
         fields.check(&body);

@@ -4,7 +4,7 @@ use super::body::{Body, Sent};
 use super::limits::LimitsBody;
 use super::plan::{self, Timing};
 use super::references::References;
-use super::{SECRETS, alias_taken, attach, expect, retention_body, view};
+use super::{SECRETS, alias_taken, attach, check_ping_url, expect, retention_body, view};
 use crate::audit::secrets;
 use crate::extract::{Authorized, PageBody, may};
 use crate::limits;
@@ -41,6 +41,7 @@ pub async fn create_backup_task(
     let timing = Timing::plan(&body, &sent, None, now);
     let next_run_at = timing.next_run(&mut fields, now);
     let rule = retention_body::rule(&body, Rule::default(), &mut fields);
+    check_ping_url(&state, &body, &mut fields);
     fields.finish()?;
 
     let tx = state.store().for_team(&auth.access).await?;
@@ -60,6 +61,7 @@ pub async fn create_backup_task(
             .await?,
         sealed_isolated_password: seal.seal(SealedColumn::TaskIsolatedPassword, isolated_password).await?,
         sealed_source_password: seal.seal(SealedColumn::TaskSourcePassword, source_password).await?,
+        sealed_ping_url: seal.seal(SealedColumn::TaskPingUrl, body.ping_url.as_deref().map(str::trim)).await?,
         label: body.label.unwrap_or_default(),
         description: body.description,
         kind: body.kind.unwrap_or_default(),

@@ -128,6 +128,7 @@ fn like(row: rows::backup_tasks::Model, label: String, user_id: UserId, seal_id:
         max_duration_secs: row.max_duration_secs,
         alias: None,
         grace_secs: row.grace_secs,
+        sealed_ping_url: None,
     }
 }
 

@@ -27,11 +27,15 @@ use crate::audit::SealedFields;
 use crate::extract::id::found;
 use crate::problem::Problem;
 use crate::state::ApiState;
+use crate::stream_rules::ValueProblem;
+use crate::validation::Fields;
 use crate::views::backup_task::{BackupTaskView, TaskContext};
 use crate::views::time;
+use body::Body;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use holdfast_domain::ids::{BackupTaskId, UserId};
+use holdfast_domain::notification::StreamKind;
 use holdfast_store::{StoreError, TeamTx, rows};
 
 /// What is sealed in a row.
@@ -39,6 +43,7 @@ pub(super) const SECRETS: &SealedFields<rows::backup_tasks::Model> = &[
     ("encryption_password", |row| row.sealed_encryption_password.as_deref()),
     ("isolated_password", |row| row.sealed_isolated_password.as_deref()),
     ("source.password", |row| row.sealed_source_password.as_deref()),
+    ("ping_url", |row| row.sealed_ping_url.as_deref()),
 ];
 
 /// The zone of the person who reads.
@@ -108,6 +113,14 @@ pub(super) async fn expect(state: &ApiState, tx: &TeamTx, row: &mut rows::backup
         row.is_expectation_due = false;
     }
     Ok(())
+}
+
+/// What is wrong with a dead man's switch; the rule is the webhooks'.
+fn check_ping_url(state: &ApiState, body: &Body, fields: &mut Fields) {
+    let Some(url) = &body.ping_url else { return };
+    if let Err(ValueProblem::Form(problem)) = state.stream_rules().value(StreamKind::Webhook, url) {
+        fields.fail_invalid("ping_url", &problem);
+    }
 }
 
 /// Another task of the team has the alias.

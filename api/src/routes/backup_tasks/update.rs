@@ -4,7 +4,7 @@ use super::body::{Body, Sent};
 use super::limits::LimitsBody;
 use super::plan::{self, Encryption, Timing};
 use super::references::References;
-use super::{SECRETS, alias_taken, attach, expect, retention_body, view};
+use super::{SECRETS, alias_taken, attach, check_ping_url, expect, retention_body, view};
 use crate::audit::secrets;
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
@@ -49,6 +49,7 @@ pub async fn update_backup_task(
     let timing = Timing::plan(&body, &sent, Some(Timing::stored(&row)), now);
     let next_run_at = timing.next_run(&mut fields, now);
     let rule = retention_body::rule(&body, rule_of(&row), &mut fields);
+    check_ping_url(&state, &body, &mut fields);
     fields.finish()?;
 
     let destination_ids = body.destination_ids();
@@ -102,6 +103,10 @@ async fn seal_secrets(
     if sent.has("isolated_password") {
         let password = body.isolated_password.as_deref();
         row.sealed_isolated_password = seal.seal(SealedColumn::TaskIsolatedPassword, password).await?;
+    }
+    if sent.has("ping_url") {
+        let url = body.ping_url.as_deref().map(str::trim);
+        row.sealed_ping_url = seal.seal(SealedColumn::TaskPingUrl, url).await?;
     }
     if let Some(source) = &body.source {
         if let Some(password) = source.password.as_deref() {

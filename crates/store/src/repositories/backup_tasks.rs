@@ -74,6 +74,8 @@ pub struct NewBackupTask {
     pub alias: Option<String>,
     /// How late a success may be before the alarm; none = the operator's default.
     pub grace_secs: Option<i32>,
+    /// Where its dead man's switch is, sealed.
+    pub sealed_ping_url: Option<Vec<u8>>,
 }
 
 /// Which tasks are wanted; everything given must match.
@@ -216,6 +218,7 @@ impl BackupTasks<'_> {
             max_duration_secs: Set(new.max_duration_secs),
             alias: Set(new.alias),
             grace_secs: Set(new.grace_secs),
+            sealed_ping_url: Set(new.sealed_ping_url),
             created_at: Set(now),
             updated_at: Set(now),
             ..Default::default()

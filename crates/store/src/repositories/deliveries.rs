@@ -7,7 +7,7 @@ use crate::system::call;
 use crate::{Store, StoreError, rows};
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{DeliveryId, TeamId, UserId};
-use holdfast_domain::notification::Message;
+use holdfast_domain::notification::{Message, Ping};
 use holdfast_entity::deliveries as table;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Select, Statement,
@@ -23,6 +23,8 @@ handle! {
 pub enum DeliveryVerdict {
     /// It is to be sent now.
     Send,
+    /// Another ping of its task is on its way: later.
+    Wait,
     /// It is over without being sent: quiet mode, the cap, or its tries are used up.
     Over,
 }
@@ -57,6 +59,8 @@ pub enum Receiver {
     Stream(Box<rows::notification_streams::Model>),
     /// A mail address.
     Mail(String),
+    /// The dead man's switch of a task, its address still sealed.
+    Ping(Box<rows::backup_tasks::Model>, Ping),
     /// It is not there any more.
     Gone,
 }
@@ -104,7 +108,11 @@ impl Store {
             team_id: TeamId(row.try_get("", "team_id")?),
             epoch: row.try_get("", "epoch")?,
             attempt: row.try_get("", "attempt")?,
-            verdict: if verdict == "sending" { DeliveryVerdict::Send } else { DeliveryVerdict::Over },
+            verdict: match verdict.as_str() {
+                "sending" => DeliveryVerdict::Send,
+                "waits" => DeliveryVerdict::Wait,
+                _ => DeliveryVerdict::Over,
+            },
         }))
     }
 
@@ -217,6 +225,11 @@ impl Deliveries<'_> {
             let row = rows::notification_streams::Entity::find_by_id(id).one(self.0.conn()).await?;
             return Ok(row.map_or(Receiver::Gone, |row| Receiver::Stream(Box::new(row))));
         }
+        if let Some(ping) = delivery.ping.as_deref().and_then(Ping::parse) {
+            let task = rows::backup_tasks::Entity::find_by_id(delivery.backup_task_id.unwrap_or_default());
+            let task = task.one(self.0.conn()).await?.filter(|task| task.sealed_ping_url.is_some());
+            return Ok(task.map_or(Receiver::Gone, |task| Receiver::Ping(Box::new(task), ping)));
+        }
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             "SELECT email FROM users WHERE id = $1",
@@ -274,6 +287,14 @@ impl Deliveries<'_> {
             queue::enqueue_after(self.0, Job::SendDelivery(id, epoch + 1), secs).await?;
         }
         Ok(true)
+    }
+
+    /// Has another look at one that waits, in `secs`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn look_again(&self, id: DeliveryId, epoch: i32, secs: f64) -> Result<(), StoreError> {
+        queue::enqueue_after(self.0, Job::SendDelivery(id, epoch + 1), secs).await
     }
 
     /// Untold messages of a receiver, the oldest first, at most [`UNTOLD_MAX`], locked.

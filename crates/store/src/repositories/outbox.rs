@@ -7,7 +7,7 @@ use super::run_execution::json;
 use crate::queue::{self, Job};
 use crate::{StoreError, TeamTx};
 use holdfast_domain::ids::{BackupDestinationId, BackupTaskId, DeliveryId, RemoteServerId, UserId};
-use holdfast_domain::notification::{EventKind, Message};
+use holdfast_domain::notification::{EventKind, Message, Ping};
 use holdfast_domain::telling::{About, told};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 
@@ -28,6 +28,7 @@ pub(super) struct Receiver {
 enum To {
     Stream(i64),
     User(UserId),
+    Ping(Ping),
 }
 
 /// How caps and quiet mode treat a delivery; `deliveries.class`.
@@ -35,6 +36,7 @@ enum To {
 enum Class {
     Ordinary,
     Absence,
+    Ping,
 }
 
 /// What became true.
@@ -169,6 +171,22 @@ impl Outbox<'_> {
         Ok(count)
     }
 
+    /// Signals to the task's dead man's switch, where it has one, once this transaction commits.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub(super) async fn ping(&self, task: BackupTaskId, ping: Ping, message_id: String) -> Result<(), StoreError> {
+        let sql = "SELECT 1 AS one FROM backup_tasks WHERE id = $1 AND team_id = $2 AND sealed_ping_url IS NOT NULL";
+        let values = [task.0.into(), self.0.team_id().0.into()];
+        let wanted = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+        if self.0.conn().query_one_raw(wanted).await?.is_none() {
+            return Ok(());
+        }
+        let mut message = self.message(About::Task(task), message_id).await?;
+        message.title = format!("Ping: {}", ping.human());
+        self.add(To::Ping(ping), (Class::Ping, Some(task)), &message).await.map(drop)
+    }
+
     async fn owner(&self) -> Result<Option<UserId>, StoreError> {
         let sql = "SELECT user_id FROM members WHERE team_id = $1 AND role = 'owner' ORDER BY created_at LIMIT 1";
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [self.0.team_id().0.into()]);
@@ -184,15 +202,17 @@ impl Outbox<'_> {
         message: &Message,
     ) -> Result<bool, StoreError> {
         let sql = "INSERT INTO deliveries (team_id, notification_stream_id, user_id, backup_task_id, class, event,
-                                           message_id, message)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id";
-        let (stream, user) = match to {
-            To::Stream(id) => (Some(id), None),
-            To::User(id) => (None, Some(id.0)),
+                                           message_id, message, ping)
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING RETURNING id";
+        let (stream, user, ping) = match to {
+            To::Stream(id) => (Some(id), None, None),
+            To::User(id) => (None, Some(id.0), None),
+            To::Ping(ping) => (None, None, Some(ping.as_str())),
         };
         let class = match class {
             Class::Ordinary => "ordinary",
             Class::Absence => "absence",
+            Class::Ping => "ping",
         };
         let values = [
             self.0.team_id().0.into(),
@@ -203,6 +223,7 @@ impl Outbox<'_> {
             message.event.map(EventKind::as_str).into(),
             message.id.as_str().into(),
             json(message)?.into(),
+            ping.into(),
         ];
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
         let Some(row) = self.0.conn().query_one_raw(statement).await? else { return Ok(false) };

@@ -5,7 +5,7 @@ use super::outbox::News;
 use crate::{StoreError, TeamTx};
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupRunId, BackupTaskId};
-use holdfast_domain::notification::{EventKind, Message};
+use holdfast_domain::notification::{EventKind, Message, Ping};
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::telling::{About, RunEnd, STILL_FAILING_AT, run_end};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
@@ -36,6 +36,7 @@ struct Reached {
 impl TeamTx {
     /// Tells that a run began, once, however often it is begun.
     pub(crate) async fn tell_run_started(&self, id: BackupRunId) -> Result<(), StoreError> {
+        self.aside(self.ping(id, "start", |_| Some(Ping::Start))).await?;
         self.aside(async {
             let told = self.told(id).await?;
             let about = About::Task(BackupTaskId(told.backup_task_id));
@@ -55,7 +56,22 @@ impl TeamTx {
 
     /// Tells how a run ended. `ends_absence`: the task was overdue, and whoever heard of that hears of this.
     pub(crate) async fn tell_run_ended(&self, id: BackupRunId, ends_absence: bool) -> Result<(), StoreError> {
+        self.aside(self.ping(id, "end", ping_of)).await?;
         self.aside(self.announce_end(id, ends_absence)).await
+    }
+
+    /// Signals to the task's dead man's switch what the run's state makes of it.
+    async fn ping(
+        &self,
+        id: BackupRunId,
+        moment: &str,
+        of: impl Fn(RunStatus) -> Option<Ping>,
+    ) -> Result<(), StoreError> {
+        let told = self.told(id).await?;
+        let status: RunStatus = told.status.parse().map_err(|_| inconsistent(id, "unknown status"))?;
+        let Some(ping) = of(status) else { return Ok(()) };
+        let message_id = format!("ping_{}_{moment}", told.ulid);
+        self.outbox().ping(BackupTaskId(told.backup_task_id), ping, message_id).await
     }
 
     /// Tells that a due time of a task made no run of its own.
@@ -156,6 +172,15 @@ impl TeamTx {
 
     fn of_run(&self, sql: &'static str, id: BackupRunId) -> Statement {
         Statement::from_sql_and_values(DbBackend::Postgres, sql, [id.0.into(), self.team_id().0.into()])
+    }
+}
+
+/// None: somebody cancelled it; the switch notices by itself that no success comes.
+fn ping_of(status: RunStatus) -> Option<Ping> {
+    match status {
+        RunStatus::Succeeded | RunStatus::SucceededWithWarnings => Some(Ping::Success),
+        RunStatus::Failed | RunStatus::Partial => Some(Ping::Fail),
+        _ => None,
     }
 }
 
