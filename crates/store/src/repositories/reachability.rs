@@ -1,9 +1,9 @@
 //! Whether servers and destinations answer, and telling people when that changes. Called in the transaction that records
-//! what a try taught; a fault here never changes what was tried (see [`TeamTx::aside`]).
+//! what a try taught; a fault here never changes what was tried (see [`crate::TeamTx::aside`]).
 
 use super::handle;
 use super::tickets::WORKER_ALIVE_SECS;
-use crate::{StoreError, TeamTx};
+use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupDestinationId, RemoteServerId};
 use holdfast_domain::notification::{EventKind, Message};
