@@ -18,6 +18,8 @@ pub struct Model {
     pub suspended_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    pub next_digest_at: Option<DateTimeUtc>,
+    pub last_digest_at: Option<DateTimeUtc>,
 }
 
 /// No relations are declared: joins are written where they are used.

@@ -74,4 +74,5 @@ migrations! {
     m20261129_000032_reachability,
     m20261129_000035_idempotency_keys,
     m20261129_000037_pings,
+    m20261129_000038_digests,
 }

@@ -63,6 +63,7 @@ pub fn write(kind: AccountMailKind, is_taken: bool, body: &AccountMailBody) -> O
             let why = format!("{who} wants to have messages about backups sent to this address. Agree within 7 days:");
             ("May messages about backups be sent here?", with_link(&why, "confirm-stream", body, NO_STREAM))
         }
+        (AccountMailKind::Digest, _) => ("Your week of backups", body.text.clone()?),
         (kind, _) => told(kind, body),
     };
     Some(Written { subject, text })
@@ -123,6 +124,7 @@ mod tests {
             at: Some("2026-11-29 04:00 UTC".to_owned()),
             codes_left: Some(2),
             new_email: Some("new@example.com".to_owned()),
+            text: Some("Your backups of the week. There were none at all.".to_owned()),
             asked_by: Some("ann@example.com\r\nBcc: everybody@example.com".to_owned()),
         }
     }

@@ -10,6 +10,7 @@ pub mod context;
 pub mod copy_reader;
 pub mod data_plane;
 pub mod database_login;
+mod digest_text;
 pub mod faults;
 pub mod jobs;
 pub mod lease;

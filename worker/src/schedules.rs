@@ -2,8 +2,8 @@
 
 use crate::context::WorkerContext;
 use crate::reconcile::{
-    absence, account_mails, closings, copy_leftovers, deliveries, due_tasks, leftovers, prunes, purges, recycle_bin,
-    stray_copies, stray_own_backups, stray_restores, stray_runs, worker_row,
+    absence, account_mails, closings, copy_leftovers, deliveries, digests, due_tasks, leftovers, prunes, purges,
+    recycle_bin, stray_copies, stray_own_backups, stray_restores, stray_runs, worker_row,
 };
 use holdfast_store::StoreError;
 use std::time::Duration;
@@ -27,6 +27,7 @@ pub async fn run_loops(context: &WorkerContext, stop: &CancellationToken) {
         row.run(|| worker_row::reconcile(context)),
         often("account_mails").run(|| account_mails::reconcile(context)),
         often("deliveries").run(|| deliveries::reconcile(context)),
+        often("digests").run(|| digests::reconcile(context)),
         often("due_tasks").run(|| due_tasks::reconcile(context)),
         often("stray_runs").run(|| stray_runs::reconcile(context)),
         often("stray_restores").run(|| stray_restores::reconcile(context)),

@@ -8,6 +8,7 @@ mod client_address;
 mod contract;
 mod database_restores;
 mod deliveries;
+mod digests;
 mod idempotency;
 mod keeping;
 mod lists;

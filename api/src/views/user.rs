@@ -33,6 +33,7 @@ struct AccountSettings {
     is_admin: bool,
     /// Always false: known clients expect the key.
     github_login_enabled: bool,
+    /// A mail on Monday at 08:00 in `timezone` about the week of every team.
     weekly_summary_enabled: bool,
     /// Rows of a list's page where the request does not say.
     page_size: i32,
@@ -107,7 +108,7 @@ impl UserView {
                 language: row.language.clone(),
                 is_admin: row.is_operator,
                 github_login_enabled: false,
-                weekly_summary_enabled: false,
+                weekly_summary_enabled: row.next_digest_at.is_some(),
                 page_size: row.page_size.unwrap_or(15),
             },
             backup_tasks: TaskCounts {

@@ -55,6 +55,8 @@ kinds! {
     TwoFactorOff = "two_factor_off",
     /// A recovery code was used.
     RecoveryCodeUsed = "recovery_code_used",
+    /// What the person's teams did within a week.
+    Digest = "digest",
 }
 
 /// What a mail is written from.
@@ -76,6 +78,9 @@ pub struct AccountMailBody {
     pub new_email: Option<String>,
     /// The address of the person who asks.
     pub asked_by: Option<String>,
+    /// Of a digest: what it says.
+    #[serde(default)]
+    pub text: Option<String>,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod account_mail;
 pub mod actor;
 pub mod check;
 pub mod destination;
+pub mod digest;
 pub mod failure;
 pub mod host;
 pub mod ids;

@@ -25,6 +25,7 @@ mod samples;
 
 pub use error::{DeliveryCode, DeliveryError, Retry};
 pub use http::Limits;
+pub use text::human_size;
 
 use chrono::{DateTime, Utc};
 use email::Mailer;

@@ -47,7 +47,7 @@ impl Facts {
         add("Destinations", Some(destinations.join(", ")));
         add("State", text(&message.state));
         add("Reason", text(&message.reason));
-        add("Size", message.size_bytes.map(size));
+        add("Size", message.size_bytes.map(human_size));
         add("Duration", message.duration_ms.map(duration));
         add("Next run", message.next_run_at.map(|at| local_time(at, &message.timezone)));
         let shown = message.lines.iter().take(LINES_MAX).map(|text| line(text, VALUE_CHARS));
@@ -134,7 +134,8 @@ fn link(raw: Option<&str>) -> Option<String> {
 }
 
 /// `1.5 GiB`.
-fn size(bytes: u64) -> String {
+#[must_use]
+pub fn human_size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let mut value = bytes as f64;
     let mut unit = 0;
@@ -174,9 +175,9 @@ mod tests {
 
     #[test]
     fn figures_are_told_as_people_say_them() {
-        let sizes = [0, 1023, 1024, 1_048_524, 1_048_576, 1_610_612_736].map(size);
+        let sizes = [0, 1023, 1024, 1_048_524, 1_048_576, 1_610_612_736].map(human_size);
         assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1023.9 KiB", "1.0 MiB", "1.5 GiB"]);
-        assert_eq!(size(u64::MAX), "16384.0 PiB");
+        assert_eq!(human_size(u64::MAX), "16384.0 PiB");
         let durations = [0, 999, 1000, 61_000, 3_600_000, 90_061_000].map(duration);
         assert_eq!(
             durations,

@@ -6,6 +6,7 @@ pub mod account_mails;
 pub mod closings;
 pub mod copy_leftovers;
 pub mod deliveries;
+pub mod digests;
 pub mod due_tasks;
 pub mod leftovers;
 pub mod prunes;

@@ -10,7 +10,7 @@ use holdfast_testbed::sshd::{Login, Sshd};
 use holdfast_vault::team_keys::{self, TeamKeyPurpose};
 use holdfast_vault::{Kek, Opener, SealContext, SealedColumn, Sealer};
 use holdfast_worker::WorkerContext;
-use holdfast_worker::context::{SystemClock, SystemRandom, WorkerParts, worker_name};
+use holdfast_worker::context::{Clock, SystemClock, SystemRandom, WorkerParts, worker_name};
 use holdfast_worker::faults::FaultPoints;
 use holdfast_worker::own_database::OwnDatabase;
 use rand::rngs::StdRng;
@@ -256,6 +256,11 @@ impl World {
             faults,
             own_database: None,
         }
+    }
+
+    /// A worker with another clock than the machine's.
+    pub fn context_by(&self, clock: Arc<dyn Clock>, more: &[(&str, &str)]) -> Arc<WorkerContext> {
+        Arc::new(WorkerContext::new(WorkerParts { clock, ..self.parts(FaultPoints::none(), more) }).unwrap())
     }
 
     pub fn context_copying(&self, own: Arc<dyn OwnDatabase>) -> Arc<WorkerContext> {

@@ -6,6 +6,7 @@ mod absence;
 mod claims;
 mod database_link;
 mod deliveries;
+mod digests;
 mod endings;
 mod harness;
 mod later_copies;

@@ -122,7 +122,7 @@ struct LinkRow {
 }
 
 /// Runs a function that makes a mail, and queues the mail it made.
-async fn make(conn: &impl ConnectionTrait, statement: Statement) -> Result<(), StoreError> {
+pub(super) async fn make(conn: &impl ConnectionTrait, statement: Statement) -> Result<(), StoreError> {
     let row = conn.query_one_raw(statement).await?;
     match row.map(|row| row.try_get_by_index::<Option<i64>>(0)).transpose()?.flatten() {
         Some(id) => queue::enqueue_on(conn, Job::SendAccountMail(AccountMailId(id))).await,
