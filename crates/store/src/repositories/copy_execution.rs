@@ -6,7 +6,7 @@ use super::run_execution::step_name;
 use crate::queue::{self, Job};
 use crate::system_runs::{Stray, StrayRule, verdict};
 use crate::{Store, StoreError, TeamTx, rows};
-use holdfast_domain::ids::{BackupCopyId, TeamId};
+use holdfast_domain::ids::{BackupCopyId, BackupDestinationId, TeamId};
 use holdfast_domain::progress::Progress;
 use holdfast_domain::{Failure, Step};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement, Value};
@@ -161,12 +161,17 @@ impl CopyExecution<'_> {
     /// The database failed. After an error of the transaction's own commit the outcome is unknown: see
     /// [`CopyExecution::is_committed`].
     pub async fn commit(&self, verified_level: i16) -> Result<bool, StoreError> {
+        let destination = self.load().await?.map(|copy| BackupDestinationId(copy.backup_destination_id));
         let sql = "UPDATE backup_copies c
                    SET state = 'committed', verified_level = $3, verified_at = now(), error_code = NULL,
                        error_message = NULL, step = NULL, owner = NULL, lease_until = NULL
                    WHERE c.id = $1 AND c.epoch = $2 AND c.state = 'running' AND c.cancel_requested_at IS NULL
                      AND EXISTS (SELECT 1 FROM backups b WHERE b.id = c.backup_id AND b.deleted_at IS NULL)";
-        self.changed(sql, [verified_level.into()]).await
+        let is_committed = self.changed(sql, [verified_level.into()]).await?;
+        if let Some(destination) = destination.filter(|_| is_committed) {
+            self.tx.reachability().note_destination(destination, Ok(())).await?;
+        }
+        Ok(is_committed)
     }
 
     /// Whether this epoch's commit is in the database; waits for one that is still under way.
