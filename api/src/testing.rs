@@ -164,6 +164,7 @@ impl App {
     /// A request with a token and, unless null, a JSON body.
     pub async fn call(&self, token: &str, method: &str, path: &str, body: Value) -> Answer {
         let mut request = Request::builder().method(method.parse::<Method>().unwrap()).uri(path);
+        request = request.header(header::ACCEPT, "application/json");
         if !token.is_empty() {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -203,6 +204,7 @@ impl App {
         let mut request = Request::builder()
             .method(method.parse::<Method>().unwrap())
             .uri(path)
+            .header(header::ACCEPT, "application/json")
             .header(header::ORIGIN, "http://example.com");
         if !session.is_empty() {
             request = request.header(header::COOKIE, format!("holdfast_session={session}"));

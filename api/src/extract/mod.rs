@@ -4,6 +4,7 @@
 pub mod authorized;
 pub mod body;
 pub mod client_address;
+pub mod deletion;
 pub mod form;
 pub mod id;
 pub mod page;
@@ -13,5 +14,6 @@ pub mod session_cookie;
 pub use authorized::{Authorized, Need, may};
 pub use body::{OurBody, PageBody};
 pub use client_address::ClientAddress;
+pub use deletion::Deletion;
 pub use id::Id;
 pub use page::{ByLabel, Paging};

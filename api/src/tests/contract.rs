@@ -1,5 +1,10 @@
 //! The OpenAPI document is committed, so that a change of the contract is a change that somebody reads.
 
+mod encodings;
+mod examples;
+mod samples;
+mod shape;
+
 use crate::testing::App;
 use serde_json::{Value, json};
 

@@ -47,7 +47,7 @@ async fn every_missing_field_is_told_at_once_and_odd_values_are_refused() {
     let ann = app.person("a@example.org", Abilities::All).await;
     let errors = app.expect(&ann, ("POST", PATH), json!({}), 422).await["errors"].clone();
     let fields: Vec<_> = errors.as_object().expect("errors").keys().cloned().collect();
-    assert_eq!(fields.len(), 4, "{errors}");
+    assert_eq!(fields.len(), 6, "{errors}");
     for name in ["label", "type", "value", "notifications"] {
         assert_eq!(errors[name], json!([format!("The {name} field is required.")]));
     }
@@ -107,4 +107,38 @@ async fn without_a_worker_a_test_says_so() {
     let made = app.expect(&ann, ("POST", PATH), discord(), 201).await;
     let test = format!("{PATH}/{}/test", made["data"]["id"]);
     assert_eq!(app.expect(&ann, ("POST", &test), Value::Null, 503).await["code"], "no_worker");
+}
+
+#[tokio::test]
+async fn null_clears_what_is_no_secret_and_a_token_that_may_be_missing() {
+    let app = App::start().await;
+    let ann = app.person("a@example.org", Abilities::All).await;
+    let ntfy = json!({"label": "n", "type": "ntfy", "value": "topic", "additional_value": "tk_1", "events": [],
+        "config": {"server_url": "https://push.example", "priority": 4}});
+    let made = app.expect(&ann, ("POST", PATH), ntfy, 201).await;
+    let one = format!("{PATH}/{}", made["data"]["id"]);
+    let put = async |body: Value| app.expect(&ann, ("PUT", &one), body, 200).await["data"].clone();
+    let stream = put(json!({"config": {"priority": null}})).await;
+    assert_eq!(stream["config"], json!({"server_url": "https://push.example", "priority": null}), "the other stays");
+    let stream = put(json!({"config": {"priority": 2}, "additional_value": null})).await;
+    assert_eq!((&stream["is_additional_value_set"], &stream["config"]["priority"]), (&json!(false), &json!(2)));
+    // Another server is another receiver: what is secret is entered again.
+    let errors = app.expect(&ann, ("PUT", &one), json!({"config": null}), 422).await["errors"].clone();
+    assert!(errors.get("value").is_some(), "{errors}");
+    let stream = put(json!({"config": null, "value": "topic"})).await;
+    assert_eq!(stream["config"], json!({"server_url": null, "priority": null}));
+
+    let gotify = json!({"label": "g", "type": "gotify", "value": "tok", "events": [],
+        "config": {"server_url": "https://push.example", "priority": 4}});
+    let made = app.expect(&ann, ("POST", PATH), gotify, 201).await;
+    let one = format!("{PATH}/{}", made["data"]["id"]);
+    let none = json!({"config": {"server_url": null}, "value": "tok"});
+    let errors = app.expect(&ann, ("PUT", &one), none, 422).await["errors"].clone();
+    assert!(errors.get("config.server_url").is_some(), "{errors}");
+
+    let hook = json!({"label": "w", "type": "webhook", "value": "https://h.example/x", "events": []});
+    let made = app.expect(&ann, ("POST", PATH), hook, 201).await;
+    let one = format!("{PATH}/{}", made["data"]["id"]);
+    let kept = app.expect(&ann, ("PUT", &one), json!({"additional_value": null, "label": "x"}), 200).await;
+    assert_eq!(kept["data"]["is_additional_value_set"], true, "a webhook is never unsigned");
 }

@@ -33,7 +33,8 @@ impl Browser {
 
     fn request(&self, method: &str, path: &str, body: &Value) -> Request<Body> {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let mut request = Request::builder().method(method).uri(path).header(header::ORIGIN, "http://example.com");
+        let mut request = Request::builder().method(method).uri(path).header(header::ACCEPT, "application/json");
+        request = request.header(header::ORIGIN, "http://example.com");
         if !cookies.is_empty() {
             request = request.header(header::COOKIE, cookies.join("; "));
         }

@@ -2,10 +2,12 @@
 //! proxy is used, nothing is decompressed, and no word of an answer leaves this module but a number of seconds.
 
 use crate::error::{DeliveryCode, DeliveryError};
+use chrono::{DateTime, TimeDelta, Utc};
 use holdfast_egress::{EgressError, EgressGuard, GuardedHttp, HttpError};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use reqwest::{Method, Request, Response, StatusCode};
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -34,7 +36,11 @@ impl Default for Limits {
 pub(crate) struct Sender {
     http: GuardedHttp,
     limits: Limits,
+    now: Clock,
 }
+
+/// The present.
+pub(crate) type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 /// What is sent.
 pub(crate) struct Post {
@@ -81,8 +87,8 @@ pub(crate) fn below(base: &Url, segments: &[&str]) -> Result<Url, DeliveryError>
 }
 
 impl Sender {
-    pub(crate) fn new(guard: EgressGuard, limits: Limits) -> Result<Self, HttpError> {
-        Ok(Self { http: GuardedHttp::with_connect_limit(guard, limits.connect)?, limits })
+    pub(crate) fn new(guard: EgressGuard, limits: Limits, now: Clock) -> Result<Self, HttpError> {
+        Ok(Self { http: GuardedHttp::with_connect_limit(guard, limits.connect)?, limits, now })
     }
 
     pub(crate) async fn send(&self, post: Post) -> Result<(), DeliveryError> {
@@ -94,7 +100,7 @@ impl Sender {
             let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
             // Of the others the status says all; an answer that stalls behind it must not make a message come twice.
             let body = if status == StatusCode::TOO_MANY_REQUESTS { beginning(response).await } else { Vec::new() };
-            judge(status, &headers, &body)
+            judge(status, after(&headers, &body, (self.now)()))
         };
         let late = |_| DeliveryError::passing(DeliveryCode::Unreachable, None);
         tokio::time::timeout(self.limits.total, exchange).await.map_err(late)?
@@ -123,25 +129,30 @@ async fn beginning(mut response: Response) -> Vec<u8> {
     body
 }
 
-fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<(), DeliveryError> {
-    let after = || after(headers, body);
+fn judge(status: StatusCode, after: Option<Duration>) -> Result<(), DeliveryError> {
     match status.as_u16() {
         200..=299 => Ok(()),
         300..=399 => Err(DeliveryError::last(DeliveryCode::RedirectRefused)),
-        429 => Err(DeliveryError::passing(DeliveryCode::RateLimited, after())),
-        408 | 425 | 500..=599 => Err(DeliveryError::passing(DeliveryCode::ReceiverFailing, after())),
+        429 => Err(DeliveryError::passing(DeliveryCode::RateLimited, after)),
+        408 | 425 | 500..=599 => Err(DeliveryError::passing(DeliveryCode::ReceiverFailing, after)),
         _ => Err(DeliveryError::last(DeliveryCode::Refused)),
     }
 }
 
-/// `Retry-After` in seconds, or Telegram's `parameters.retry_after`.
-fn after(headers: &HeaderMap, body: &[u8]) -> Option<Duration> {
-    let header = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok());
-    let asked = header.or_else(|| {
+/// `Retry-After` in seconds or as a date of HTTP, or Telegram's `parameters.retry_after`.
+fn after(headers: &HeaderMap, body: &[u8], now: DateTime<Utc>) -> Option<Duration> {
+    let header = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::trim);
+    let asked = header.and_then(|text| text.parse().ok().or_else(|| secs_until(text, now))).or_else(|| {
         let body: Value = serde_json::from_slice(body).ok()?;
         body.get("parameters")?.get("retry_after")?.as_f64()
     });
     Duration::try_from_secs_f64(asked?).ok().map(|after| after.min(AFTER_MAX))
+}
+
+/// Seconds from `now` until a date in one of the three forms of RFC 9110, 5.6.7; none of a past one.
+fn secs_until(date: &str, now: DateTime<Utc>) -> Option<f64> {
+    let until = DateTime::<Utc>::from(httpdate::parse_http_date(date).ok()?) - now;
+    Some(until.max(TimeDelta::zero()).as_seconds_f64())
 }
 
 #[cfg(test)]
@@ -150,15 +161,28 @@ mod tests {
 
     #[test]
     fn a_wait_is_read_and_bounded() {
-        let headers = |value: &'static str| HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]);
-        assert_eq!(after(&headers("30"), b""), Some(Duration::from_secs(30)));
-        assert_eq!(after(&headers("999999999"), b""), Some(AFTER_MAX));
-        for odd in ["-1", "inf", "nan", "soon", ""] {
-            assert!(after(&headers(odd), b"").is_none_or(|d| d <= AFTER_MAX), "{odd}");
+        let now = "2026-11-29T08:00:00Z".parse().expect("a time");
+        let asked = |value: &'static str| {
+            after(&HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]), b"", now)
+        };
+        for (value, secs) in [
+            ("30", 30),
+            ("0", 0),
+            ("999999999", AFTER_MAX.as_secs()),
+            ("Sun, 29 Nov 2026 08:02:00 GMT", 120),
+            ("Sunday, 29-Nov-26 08:02:00 GMT", 120),
+            ("Sun Nov 29 08:02:00 2026", 120),
+            ("Sun, 29 Nov 2026 07:00:00 GMT", 0),
+            ("Tue, 29 Nov 2033 08:00:00 GMT", AFTER_MAX.as_secs()),
+        ] {
+            assert_eq!(asked(value), Some(Duration::from_secs(secs)), "{value}");
+        }
+        for odd in ["-1", "inf", "nan", "soon", "", "Sun, 31 Feb 2026 08:02:00 GMT", "2026-11-29T08:02:00Z"] {
+            assert!(asked(odd).is_none_or(|d| d <= AFTER_MAX), "{odd}");
         }
         let telegram = br#"{"ok":false,"error_code":429,"parameters":{"retry_after":7}}"#;
-        assert_eq!(after(&HeaderMap::new(), telegram), Some(Duration::from_secs(7)));
-        assert_eq!(after(&HeaderMap::new(), b"[[["), None);
+        assert_eq!(after(&HeaderMap::new(), telegram, now), Some(Duration::from_secs(7)));
+        assert_eq!(after(&HeaderMap::new(), b"[[[", now), None);
     }
 
     #[test]

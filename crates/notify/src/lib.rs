@@ -153,7 +153,7 @@ impl Notifier {
     /// TLS cannot be set up.
     pub fn new(parts: NotifierParts) -> Result<Self, HttpError> {
         let NotifierParts { guard, services, mailer, limits, now } = parts;
-        Ok(Self { sender: Sender::new(guard, limits)?, services, mailer, limits, now })
+        Ok(Self { sender: Sender::new(guard, limits, Arc::clone(&now))?, services, mailer, limits, now })
     }
 
     /// The way to send mail; none where the operator set no SMTP server.

@@ -103,9 +103,15 @@ type Case = (fn() -> Response, DeliveryCode, Retry);
 async fn answers_are_sorted_and_none_of_their_words_come_back() {
     let redirect = || (StatusCode::TEMPORARY_REDIRECT, [("location", "/LEAK")], "LEAK").into_response();
     let limited = || (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "30")], "LEAK").into_response();
+    // A date that is over asks for no more than the usual pause.
+    let dated =
+        || (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]).into_response();
+    let unavailable = || (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "30")], "LEAK").into_response();
     let told = Retry::Retry { after: Some(Duration::from_secs(30)) };
     let again = Retry::Retry { after: None };
-    let cases: [Case; 4] = [
+    let cases: [Case; 6] = [
+        (dated, DeliveryCode::ReceiverFailing, Retry::Retry { after: Some(Duration::ZERO) }),
+        (unavailable, DeliveryCode::ReceiverFailing, told),
         (redirect, DeliveryCode::RedirectRefused, Retry::Final),
         (limited, DeliveryCode::RateLimited, told),
         (|| (StatusCode::INTERNAL_SERVER_ERROR, "LEAK").into_response(), DeliveryCode::ReceiverFailing, again),

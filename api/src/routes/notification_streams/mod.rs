@@ -10,7 +10,7 @@ pub mod update;
 
 use crate::audit::SealedFields;
 use crate::stream_rules::{StreamRules, ValueProblem};
-use crate::validation::{Fields, Presence, texts};
+use crate::validation::{Fields, Mode, Presence, texts};
 use holdfast_domain::notification::{EventKind, StreamConfig, StreamKind};
 use holdfast_store::rows;
 use utoipa::ToSchema;
@@ -40,6 +40,8 @@ pub(crate) struct Body {
     events: Option<Vec<String>>,
     is_team_wide: Option<bool>,
     config: Option<Config>,
+    #[schema(ignore)]
+    clears_additional_value: bool,
 }
 
 /// The peer's two events.
@@ -58,6 +60,26 @@ pub(crate) struct Config {
     server_url: Option<String>,
     /// Of alarms: ntfy 1 to 5, Gotify 0 to 10.
     priority: Option<i64>,
+    #[schema(ignore)]
+    clears_server_url: bool,
+    #[schema(ignore)]
+    clears_priority: bool,
+}
+
+impl Config {
+    /// Null, sent as a field's value or instead of the whole, clears what is stored.
+    fn read(fields: &mut Fields, rules: StreamRules) -> Option<Self> {
+        if fields.sent("config") && !fields.filled("config") {
+            return Some(Self { clears_server_url: true, clears_priority: true, ..Self::default() });
+        }
+        let is_cleared = |inner: &Fields, name: &str| inner.sent(name) && !inner.filled(name);
+        fields.object("config", Presence::Optional, |inner| Self {
+            clears_server_url: is_cleared(inner, "server_url"),
+            clears_priority: is_cleared(inner, "priority"),
+            server_url: inner.parsed("server_url", Presence::Optional, |raw| rules.server_url(raw)),
+            priority: inner.integer("priority", Presence::Optional),
+        })
+    }
 }
 
 impl Body {
@@ -77,16 +99,20 @@ impl Body {
             on_success: inner.boolean("on_success", Presence::Required),
             on_failure: inner.boolean("on_failure", Presence::Required),
         });
+        if fields.mode() == Mode::Create && needed == Presence::Required && !fields.filled("notifications") {
+            // The peer tells of the inner fields too.
+            for name in ["notifications.on_success", "notifications.on_failure"] {
+                fields.fail_required(name);
+            }
+        }
         let mut body = Self {
             label,
             kind,
             notifications,
             events: fields.strings("events", Presence::Optional, EventKind::ALL.len(), events),
             is_team_wide: fields.boolean("is_team_wide", Presence::Optional),
-            config: fields.object("config", Presence::Optional, |inner| Config {
-                server_url: inner.parsed("server_url", Presence::Optional, |raw| rules.server_url(raw)),
-                priority: inner.integer("priority", Presence::Optional),
-            }),
+            config: Config::read(fields, rules),
+            clears_additional_value: fields.sent("additional_value") && !fields.filled("additional_value"),
             ..Self::default()
         };
         fields.check(&body);
@@ -139,9 +165,13 @@ impl Body {
             return StreamConfig::default();
         }
         let Some(config) = &self.config else { return before };
+        let kept = StreamConfig {
+            server_url: before.server_url.filter(|_| !config.clears_server_url),
+            priority: before.priority.filter(|_| !config.clears_priority),
+        };
         StreamConfig {
-            server_url: config.server_url.clone().or(before.server_url),
-            priority: config.priority.and_then(|priority| u8::try_from(priority).ok()).or(before.priority),
+            server_url: config.server_url.clone().or(kept.server_url),
+            priority: config.priority.and_then(|priority| u8::try_from(priority).ok()).or(kept.priority),
         }
     }
 }

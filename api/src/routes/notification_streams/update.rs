@@ -50,7 +50,9 @@ pub async fn update_notification_stream(
         return Err(Problem::field("config.server_url", text));
     }
     let stored = row.clone();
-    if is_other_kind {
+    // Pushover and a webhook cannot do without theirs.
+    let is_optional = matches!(kind, StreamKind::Ntfy | StreamKind::Telegram);
+    if is_other_kind || (is_optional && body.clears_additional_value) {
         row.sealed_second_value = None;
     }
     let mut seal = RowSeal::new(&state, auth.access.team_id(), row.seal_id);
@@ -118,7 +120,10 @@ fn refuse_strangers(
     }
     // A webhook's receiver is its value.
     let is_other_webhook = kind == StreamKind::Webhook && (is_other_kind || body.value.is_some());
-    let keeps_second = !is_other_kind && is_other_server && row.sealed_second_value.is_some();
+    let keeps_second = !is_other_kind
+        && is_other_server
+        && row.sealed_second_value.is_some()
+        && !(kind == StreamKind::Ntfy && body.clears_additional_value);
     if (is_other_webhook || keeps_second) && body.additional_value.is_none() {
         errors.push("additional_value", again("additional_value"));
     }

@@ -2,14 +2,14 @@
 
 use super::secrets;
 use crate::extract::id::found;
-use crate::extract::{Authorized, Id, may};
+use crate::extract::{Authorized, Deletion, Id, may};
 use crate::problem::Problem;
 use crate::routes::cascade::{Cascade, delete_tasks};
 use crate::routes::ssh_key::show::authorized_keys_line;
 use crate::state::ApiState;
 use crate::views::remote_server::RemoteServerView;
-use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use holdfast_domain::ids::RemoteServerId;
 use holdfast_store::Changes;
 use serde::Serialize;
@@ -28,13 +28,15 @@ pub struct ServerDeleted {
 /// Deletes a server that no task uses; with `cascade=1` and the ability `cascade-delete`, its tasks too. Backups stay.
 #[utoipa::path(delete, path = "/api/remote-servers/{id}", tag = "remote-servers",
     params(("id" = u64, Path), ("cascade" = Option<u8>, Query, description = "1: delete the tasks that use it too")),
-    responses((status = 200, body = ServerDeleted), (status = 409, body = crate::problem::ProblemBody)))]
+    responses((status = 200, body = ServerDeleted), (status = 204, description = "As 200, to a client that sends no `Accept`."),
+         (status = 409, body = crate::problem::ProblemBody)))]
 pub async fn delete_remote_server(
     State(state): State<ApiState>,
     auth: Authorized<may::DeleteRemoteServers>,
     Id(id): Id<RemoteServerId>,
     cascade: Cascade,
-) -> Result<Json<ServerDeleted>, Problem> {
+    deletion: Deletion,
+) -> Result<Response, Problem> {
     let tx = state.store().for_team(&auth.access).await?;
     let mut row = found::<RemoteServerId, _>(tx.remote_servers().find_for_update(id).await?)?;
     let tasks = tx.remote_servers().tasks_using(id).await?;
@@ -61,5 +63,5 @@ pub async fn delete_remote_server(
         .record_change("remote_server.delete", &format!("remote_servers:{id}"), changes, json!({"tasks": deleted}))
         .await?;
     tx.commit().await?;
-    Ok(Json(ServerDeleted { message: "Remote server successfully deleted", key_left_behind }))
+    Ok(deletion.answer(ServerDeleted { message: "Remote server successfully deleted", key_left_behind }))
 }
