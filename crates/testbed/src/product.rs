@@ -255,7 +255,7 @@ impl Product {
     }
 
     /// The end of the log, for a message.
-    fn last_words(&self) -> String {
+    pub fn last_words(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().take(15).collect();
         format!(

@@ -22,6 +22,8 @@ use std::time::{Duration, Instant};
 
 /// A supervisor waits up to 30 s before it starts a worker again that keeps dying: so many that some always live.
 const WORKERS: u16 = 8;
+/// Pruning goes on beside the kills, and 200 backups would fill the disk.
+const KEEP: u32 = 10;
 const POLL: Duration = Duration::from_millis(20);
 /// A run whose worker died is taken up after the lease; three attempts may be needed.
 const RUN_LIMIT: Duration = Duration::from_secs(120);
@@ -77,6 +79,11 @@ async fn main() -> Result<()> {
 
 async fn soak(arguments: &Arguments) -> Result<()> {
     let world = World::make(&arguments.binary).await?;
+    disturb(&world, arguments).await.with_context(|| world.product.last_words())?;
+    world.product.stop().await
+}
+
+async fn disturb(world: &World, arguments: &Arguments) -> Result<()> {
     let (whole, good) = world.undisturbed().await?;
     say(&format!(
         "an undisturbed run takes {whole:.2?}; killing a worker {} times, seed {}",
@@ -101,7 +108,7 @@ async fn soak(arguments: &Arguments) -> Result<()> {
         "{} kills: every run ended {ended:?}; killed in {steps:?}; no false success, nothing left",
         arguments.times
     ));
-    world.product.stop().await
+    Ok(())
 }
 
 impl World {
@@ -123,7 +130,7 @@ impl World {
         let client = product.set_up().await?;
         let server = steps::register_server(&client, &sshd, sshd.port(), login.name()).await?;
         let destination = steps::create_destination(&client).await?;
-        let task = steps::create_task(&client, server, destination, &tree, json!({})).await?;
+        let task = steps::create_task(&client, server, destination, &tree, json!({"maximum_backups_to_keep": KEEP})).await?;
         Ok(Self { product, client, login, server, task, tree, folder, _sshd: sshd })
     }
 
@@ -262,7 +269,12 @@ fn names(folder: &Path) -> Result<BTreeSet<String>> {
 /// Names of stored objects below `folder`: every file but the root's own mark.
 fn files(folder: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
+    // A folder that is pruned while it is walked has nothing any more.
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if entry.file_type()?.is_dir() {
