@@ -6,12 +6,15 @@
 mod absence_watch;
 pub mod accounts;
 mod audit;
+mod connections;
 pub mod extract;
+mod head_limits;
 pub mod host_keys;
 mod html;
 mod idempotency;
 mod limits;
 pub mod links;
+mod metrics;
 pub mod problem;
 pub mod relay;
 pub mod routes;
@@ -21,11 +24,13 @@ pub mod state;
 mod stream_address;
 pub mod stream_rules;
 pub mod throttle;
+mod tls;
 pub mod validation;
 pub mod views;
 
-pub use routes::{openapi, router};
-pub use serve::serve;
+pub use routes::listeners::{Routers, routers};
+pub use routes::openapi;
+pub use serve::{Listeners, Stop, serve};
 pub use state::{ApiParts, ApiState, Clock};
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use crate::accounts::AccountSettings;
 use crate::accounts::guessing::Guessing;
 use crate::links::Origin;
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::relay::Relay;
 use crate::stream_rules::StreamRules;
@@ -15,6 +16,7 @@ use holdfast_store::Store;
 use holdfast_vault::{LoginKey, Sealer};
 use ipnet::IpNet;
 use rand::rngs::StdRng;
+use secrecy::SecretString;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -37,6 +39,10 @@ pub struct ApiParts {
     pub relay: Relay,
     /// For absolute links.
     pub origin: Origin,
+    /// For absolute links of the operator's listener.
+    pub operator_origin: Origin,
+    /// What a reader of `/metrics` must know; none = nothing.
+    pub metrics_token: Option<SecretString>,
     /// `http.rate_limit_per_min`; 0 = no limits at all.
     pub rate_limit_per_min: u32,
     /// `http.session_rate_limit_per_min`; 0 = no limit.
@@ -69,14 +75,26 @@ pub struct ApiParts {
     pub rng: StdRng,
 }
 
-/// Shared by all requests.
+/// Where a request arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// Everybody's.
+    Public,
+    /// Of those who run the installation.
+    Operator,
+}
+
+/// Shared by all requests of one listener; all but what it is called by those of both.
 #[derive(Clone)]
-pub struct ApiState(Arc<Inner>);
+pub struct ApiState(Arc<Inner>, Listener);
 
 struct Inner {
     store: Store,
     relay: Relay,
     origin: Origin,
+    operator_origin: Origin,
+    metrics_token: Option<SecretString>,
+    metrics: Arc<Metrics>,
     clock: Clock,
     rng: Mutex<StdRng>,
     requests: Throttle<UserId>,
@@ -101,10 +119,13 @@ struct Inner {
 impl ApiState {
     pub(crate) fn new(parts: ApiParts, openapi: String) -> Self {
         let has_limits = parts.rate_limit_per_min > 0;
-        Self(Arc::new(Inner {
+        let inner = Inner {
             store: parts.store,
             relay: parts.relay,
             origin: parts.origin,
+            operator_origin: parts.operator_origin,
+            metrics_token: parts.metrics_token,
+            metrics: Arc::new(Metrics::new()),
             clock: parts.clock,
             rng: Mutex::new(parts.rng),
             requests: Throttle::new(parts.rate_limit_per_min),
@@ -124,7 +145,14 @@ impl ApiState {
             max_body_bytes: parts.max_body_bytes,
             request_timeout: parts.request_timeout,
             openapi,
-        }))
+        };
+        Self(Arc::new(inner), Listener::Public)
+    }
+
+    /// The same state for requests of the operator's listener.
+    #[must_use]
+    pub fn of_operator(&self) -> Self {
+        Self(self.0.clone(), Listener::Operator)
     }
 
     /// The database.
@@ -139,10 +167,31 @@ impl ApiState {
         &self.0.relay
     }
 
-    /// For absolute links.
+    /// Where people reach the installation; what cookies and links in mails go by.
     #[must_use]
     pub fn origin(&self) -> &Origin {
         &self.0.origin
+    }
+
+    /// Where this very listener is reached.
+    #[must_use]
+    pub fn listener_origin(&self) -> &Origin {
+        match self.1 {
+            Listener::Public => &self.0.origin,
+            Listener::Operator => &self.0.operator_origin,
+        }
+    }
+
+    /// What the process counts.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    /// What a reader of `/metrics` must know; none = nothing.
+    #[must_use]
+    pub fn metrics_token(&self) -> Option<&SecretString> {
+        self.0.metrics_token.as_ref()
     }
 
     /// The present.

@@ -1,5 +1,6 @@
 //! The whole application in process, on a fresh database: what the tests of this crate stand on.
 
+use crate::Routers;
 use crate::accounts::AccountSettings;
 use crate::links::Origin;
 use crate::relay::Relay;
@@ -34,7 +35,7 @@ const KEK_SEED: u64 = 1;
 
 /// One running application.
 pub(crate) struct App {
-    pub router: Router,
+    pub routers: Routers,
     pub store: Store,
     pub opener: Opener,
     pub database: Database,
@@ -77,8 +78,8 @@ impl App {
         let opener = Opener::from_kek(&kek);
         store.record_vault_key(KEY_VERSION, opener.public_key()).await.unwrap();
         let clock = Arc::new(AtomicI64::new(START));
-        let router = crate::router(parts(&store, &clock, per_minute, runs_per_minute));
-        Self { router, store, opener, database, rng: Mutex::new(StdRng::seed_from_u64(3)), clock }
+        let routers = crate::routers(parts(&store, &clock, per_minute, runs_per_minute));
+        Self { routers, store, opener, database, rng: Mutex::new(StdRng::seed_from_u64(3)), clock }
     }
 
     /// The same installation with other settings, and without limits.
@@ -94,7 +95,7 @@ impl App {
     /// The same installation with other parts, and without limits.
     pub fn with_parts(self, change: impl FnOnce(ApiParts) -> ApiParts) -> Self {
         let parts = parts(&self.store, &self.clock, 0, 0);
-        Self { router: crate::router(change(parts)), ..self }
+        Self { routers: crate::routers(change(parts)), ..self }
     }
 
     /// Moves the clock.
@@ -154,8 +155,17 @@ impl App {
         secrecy::ExposeSecret::expose_secret(&plain.to_wire(id)).to_owned()
     }
 
+    /// One request to the listener that serves its path.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let path = request.uri().path();
+        let is_of_operator = path == "/metrics" || path.starts_with("/api/system/");
+        let router = if is_of_operator { &self.routers.operator } else { &self.routers.public };
+        Self::ask(router, request).await
+    }
+
+    /// One request to this router, whatever its path.
+    pub async fn ask(router: &Router, request: Request<Body>) -> Answer {
+        let response = router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 10 << 20).await.unwrap().to_vec();
         Answer { status: parts.status, headers: parts.headers, bytes }
@@ -293,6 +303,8 @@ fn parts(store: &Store, clock: &Arc<AtomicI64>, per_minute: u32, runs_per_minute
         store: store.clone(),
         relay: Relay::new().unwrap(),
         origin: Origin { public_url: Some("http://example.com".into()), allowed_hosts: Vec::new() },
+        operator_origin: Origin { public_url: Some("http://example.com".into()), allowed_hosts: Vec::new() },
+        metrics_token: None,
         rate_limit_per_min: per_minute,
         session_rate_limit_per_min: per_minute.saturating_mul(10),
         run_rate_limit_per_min: runs_per_minute,

@@ -38,6 +38,7 @@ pub use sections::limits::LimitsConfig;
 pub use sections::log::{LogConfig, LogFormat};
 pub use sections::mail::{MailConfig, MailTls};
 pub use sections::notify::NotifyConfig;
+pub use sections::operator::OperatorConfig;
 pub use sections::ssh::{FirstContact, SshConfig};
 pub use sections::vault::VaultConfig;
 pub use sections::worker::WorkerConfig;
@@ -50,6 +51,8 @@ use std::path::Path;
 pub struct Config {
     /// The public HTTP listener.
     pub http: HttpConfig,
+    /// The listener for those who run the installation.
+    pub operator: OperatorConfig,
     /// People, their sessions and tokens.
     pub accounts: AccountsConfig,
     /// The connection pool.
@@ -96,6 +99,7 @@ impl Config {
     /// Every section is read before the first `?`, so that one section's error does not hide another's.
     fn read(reader: &mut Reader) -> Option<Self> {
         let http = HttpConfig::read(reader);
+        let operator = OperatorConfig::read(reader);
         let accounts = AccountsConfig::read(reader);
         let database = DatabaseConfig::read(reader);
         let data_plane = DataPlaneConfig::read(reader);
@@ -111,6 +115,7 @@ impl Config {
         let absence = AbsenceConfig::read(reader);
         Some(Self {
             http: http?,
+            operator: operator?,
             accounts: accounts?,
             database: database?,
             data_plane: data_plane?,

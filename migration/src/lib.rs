@@ -75,4 +75,5 @@ migrations! {
     m20261129_000035_idempotency_keys,
     m20261129_000037_pings,
     m20261129_000038_digests,
+    m20261129_000040_operator_figures,
 }

@@ -20,6 +20,8 @@ use holdfast_domain::Ability;
 use holdfast_domain::ids::UserId;
 use holdfast_store::Access;
 use holdfast_vault::token::PlainToken;
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 use std::marker::PhantomData;
 use std::net::IpAddr;
 
@@ -36,15 +38,23 @@ pub enum Need {
     Session,
     /// A valid token with this ability, or a session.
     Ability(Ability),
-    /// As [`Need::Ability`], of a person who runs the installation.
+    /// As [`Need::Ability`], of a person who runs the installation. On the operator's listener alone.
     Operator(Ability),
+    /// The token of `operator.metrics_token_file`, if there is one. On the operator's listener alone.
+    Metrics,
 }
 
 impl Need {
     /// Whether it can be met without having logged in.
     #[must_use]
     pub fn is_open(self) -> bool {
-        matches!(self, Self::Public | Self::SameOrigin)
+        matches!(self, Self::Public | Self::SameOrigin | Self::Metrics)
+    }
+
+    /// Whether the route is served on the operator's listener, and there alone.
+    #[must_use]
+    pub fn is_of_operator(self) -> bool {
+        matches!(self, Self::Operator(_) | Self::Metrics)
     }
 }
 
@@ -69,6 +79,7 @@ impl std::fmt::Display for Need {
             Self::Session => f.write_str("(session)"),
             Self::Ability(ability) => f.write_str(ability.as_str()),
             Self::Operator(ability) => write!(f, "(operator) {}", ability.as_str()),
+            Self::Metrics => f.write_str("(operator's listener, its metrics token if one is set)"),
         }
     }
 }
@@ -163,8 +174,15 @@ pub(crate) async fn guard(rule: Rule, mut request: Request, next: Next) -> Respo
     let Some(state) = request.extensions().get::<ApiState>().cloned() else {
         return Problem::internal_text("no state at the guard").into_response();
     };
+    if rule.need == Need::Metrics {
+        return if reads_metrics(&state, request.headers()) {
+            next.run(request).await
+        } else {
+            Problem::unauthenticated().into_response()
+        };
+    }
     if rule.need == Need::SameOrigin {
-        return match sender(request.headers(), state.origin()) {
+        return match sender(request.headers(), state.listener_origin()) {
             Sender::Foreign => cross_site().into_response(),
             Sender::Ours | Sender::Unknown => next.run(request).await,
         };
@@ -199,6 +217,13 @@ pub(crate) async fn guard(rule: Rule, mut request: Request, next: Next) -> Respo
     response
 }
 
+/// Digests are compared: how long that takes tells nothing of the token.
+fn reads_metrics(state: &ApiState, headers: &HeaderMap) -> bool {
+    let Some(token) = state.metrics_token() else { return true };
+    let given = headers.get(header::AUTHORIZATION).map_or(&b""[..], |value| value.as_bytes());
+    Sha256::digest(given) == Sha256::digest(format!("Bearer {}", token.expose_secret()))
+}
+
 /// The answer to credentials that are none: guessing tokens is slowed down as guessing anything else.
 fn unknown(state: &ApiState, request: &Request, address: Option<IpAddr>, problem: Problem) -> Problem {
     let is_guess =
@@ -213,7 +238,7 @@ fn unknown(state: &ApiState, request: &Request, address: Option<IpAddr>, problem
 async fn refused(state: &ApiState, rule: Rule, caller: &Caller) -> Option<Problem> {
     let Caller { access, user_id, authenticated_at, .. } = caller;
     let by_need = match rule.need {
-        Need::Public | Need::SameOrigin | Need::AnyToken => None,
+        Need::Public | Need::SameOrigin | Need::Metrics | Need::AnyToken => None,
         Need::Session if authenticated_at.is_none() => {
             let message = "This needs a person who is logged in. A token cannot do it, whatever its abilities.";
             Some(Problem::new(StatusCode::FORBIDDEN, "session_required", message))
@@ -289,7 +314,7 @@ async fn by_session(state: &ApiState, method: &Method, headers: &HeaderMap) -> R
         if !is_json_or_nothing(headers) {
             return Err(super::body::unsupported());
         }
-        if sender(headers, state.origin()) != Sender::Ours {
+        if sender(headers, state.listener_origin()) != Sender::Ours {
             return Err(cross_site());
         }
     }

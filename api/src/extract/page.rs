@@ -74,7 +74,7 @@ impl<S: Sorting> FromRequestParts<ApiState> for Paging<S> {
             return Err(Problem::field("sort", "The selected sort is invalid."));
         }
         let by_label = column == "label";
-        let path = format!("{}{}", state.origin().base(&parts.headers), parts.uri.path());
+        let path = format!("{}{}", state.listener_origin().base(&parts.headers), parts.uri.path());
         Ok(Self { page, per_page, newest_first, by_label, search, query, path, sorting: PhantomData })
     }
 }

@@ -43,6 +43,9 @@ pub(super) fn describe(paths: &mut Paths, method: &str, path: &str, rule: Rule) 
         answers.retain(|(status, _)| *status != "403");
         answers.push(("403", "The token lacks the ability, or the session is from another site or not fresh."));
     }
+    if need.is_of_operator() {
+        append(operation, "On the operator's listener (`operator.listen`) alone.");
+    }
     if path.contains('{') {
         answers.push(("404", "There is no such thing, or it is another team's."));
     }

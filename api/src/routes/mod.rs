@@ -3,23 +3,12 @@
 
 use crate::extract::Need;
 use crate::extract::authorized::{Rule, guard};
-use crate::extract::client_address;
 use crate::idempotency::{self, once};
-use crate::problem::{Problem, ProblemBody};
-use crate::state::{ApiParts, ApiState};
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use axum::{Extension, Router, middleware};
+use crate::problem::ProblemBody;
+use crate::state::ApiState;
+use axum::extract::Request;
+use axum::middleware;
 use holdfast_domain::Ability as Can;
-use ipnet::IpNet;
-use std::any::Any;
-use std::sync::Arc;
-use tower::Layer;
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::normalize_path::NormalizePathLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
@@ -39,6 +28,7 @@ mod checks;
 mod confirm_stream;
 mod deliveries;
 mod document;
+pub(crate) mod listeners;
 mod notification_settings;
 mod notification_streams;
 mod recycle_bin;
@@ -195,6 +185,7 @@ fn results(t: &mut Table) {
     t.row("GET /api/restores/{id}", need(Can::RestoreBackups), routes!(restores::show::show_restore));
     t.row("POST /api/restores/{id}/cancel", need(Can::RestoreBackups), routes!(restores::cancel::cancel_restore));
     t.fresh("DELETE /api/account", Need::Session, routes!(account::delete::delete_account));
+    t.row("GET /metrics", Need::Metrics, routes!(system::metrics::show_metrics));
     t.row("GET /api/system/users", operator(Can::ManageUsers), routes!(system::users::list::list_users));
     t.fresh("POST /api/system/users", operator(Can::ManageUsers), routes!(system::users::create::create_user));
     t.row("GET /api/system/users/{id}", operator(Can::ManageUsers), routes!(system::users::show::show_other_user));
@@ -226,7 +217,8 @@ pub struct Row {
 
 #[derive(Default)]
 struct Table {
-    router: OpenApiRouter<ApiState>,
+    public: OpenApiRouter<ApiState>,
+    operator: OpenApiRouter<ApiState>,
     rows: Vec<Row>,
 }
 
@@ -254,9 +246,9 @@ impl Table {
             };
             handler.route_layer(middleware::from_fn(move |request: Request, next| guard(rule, request, next)))
         });
-        let router = std::mem::take(&mut self.router);
-        self.router = router.routes(guarded);
         let Rule { need, is_fresh } = rule;
+        let router = if need.is_of_operator() { &mut self.operator } else { &mut self.public };
+        *router = std::mem::take(router).routes(guarded);
         self.rows.push(Row { method: method.to_owned(), path: path.to_owned(), need, is_fresh });
     }
 }
@@ -270,83 +262,9 @@ pub fn rows() -> Vec<Row> {
 /// The OpenAPI 3.1 document.
 #[must_use]
 pub fn openapi() -> OpenApi {
-    document::finish(table().router.into_openapi())
-}
-
-/// The whole application.
-pub fn router(parts: ApiParts) -> Router {
-    let (routes, document) = table().router.split_for_parts();
-    let document = document::finish(document).to_pretty_json().expect("the document is plain data");
-    let proxies: Arc<[IpNet]> = parts.trusted_proxies.as_slice().into();
-    let state = ApiState::new(parts, document);
-    let never_sniffed = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let never_stored = (header::CACHE_CONTROL, HeaderValue::from_static("no-store, private"));
-    let with_default = |(name, value): (HeaderName, HeaderValue)| SetResponseHeaderLayer::if_not_present(name, value);
-    let app = routes
-        .fallback(no_route)
-        .method_not_allowed_fallback(no_method)
-        .layer(middleware::from_fn_with_state(state.clone(), in_time))
-        .layer(Extension(state.clone()))
-        .layer(middleware::from_fn(move |request, next| client_address::insert(proxies.clone(), request, next)))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(with_default(never_sniffed))
-        .layer(with_default(never_stored))
-        .with_state(state);
-    // In front of the router, because it changes which route matches.
-    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(app))
-}
-
-/// Ends a request whose answer does not begin in time; an answer that has begun may take as long as it needs.
-async fn in_time(State(state): State<ApiState>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(state.request_timeout(), next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Problem::new(StatusCode::GATEWAY_TIMEOUT, "timed_out", "The request took too long.").into_response(),
-    }
-}
-
-async fn no_route(request: Request) -> Problem {
-    let path = request.uri().path().trim_start_matches('/');
-    let shown = holdfast_domain::failure::printable(path, 200);
-    Problem::new(StatusCode::NOT_FOUND, "no_such_route", format!("The route {shown} could not be found."))
-}
-
-async fn no_method(request: Request) -> Problem {
-    let path = holdfast_domain::failure::printable(request.uri().path().trim_start_matches('/'), 200);
-    let method = holdfast_domain::failure::printable(request.method().as_str(), 20);
-    let message = format!("The {method} method is not supported for route {path}.");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
-}
-
-fn panicked(cause: Box<dyn Any + Send>) -> Response {
-    let text = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| cause.downcast_ref::<String>().cloned()).unwrap_or_default();
-    Problem::internal_text(&format!("panic: {text}")).into_response()
+    let Table { public, operator, .. } = table();
+    document::finish(public.merge(operator).into_openapi())
 }
 
 /// The shared error answers of the document.
 type ErrorBody = ProblemBody;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_panic_is_a_500_that_says_nothing_of_it() {
-        let app: Router = Router::new()
-            .route(
-                "/",
-                axum::routing::get(|| async {
-                    if true {
-                        panic!("secret detail in src/x.rs")
-                    }
-                }),
-            )
-            .layer(CatchPanicLayer::custom(panicked));
-        let request = Request::get("/").body(axum::body::Body::empty()).expect("a request");
-        let response = tower::ServiceExt::oneshot(app, request).await.expect("an answer");
-        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        let bytes = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        assert!(text.contains("internal") && !text.contains("secret detail"), "{text}");
-    }
-}

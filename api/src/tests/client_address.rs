@@ -61,3 +61,20 @@ async fn guesses_are_counted_by_client_and_a_header_does_not_help_to_escape() {
     assert!(until_refused(PROXY, |_| "203.0.113.7".to_owned()).await.is_some(), "one client behind the proxy");
     assert_eq!(through(&app, PROXY, "203.0.113.8", "no-such-token", "x").await.status, 401, "another client behind it");
 }
+
+#[tokio::test]
+async fn a_run_by_webhook_is_recorded_with_its_callers_address() {
+    let app = App::start().await.with_parts(behind_proxy);
+    let ann = app.person("ann@example.com", Abilities::All).await;
+    let task = app.definitions(&ann).await.task;
+    let made = app.expect(&ann, ("POST", &format!("/api/backup-tasks/{task}/webhook")), Value::Null, 201).await;
+    let mut request = Request::post(format!("/webhooks/backup-tasks/{task}/run"))
+        .header("x-webhook-secret", made["data"]["secret"].as_str().unwrap())
+        .header("x-forwarded-for", "203.0.113.9")
+        .body(Body::empty())
+        .unwrap();
+    request.extensions_mut().insert(Peer(PROXY.parse().unwrap()));
+    assert_eq!(app.send(request).await.status, 202);
+    let log = app.expect(&ann, ("GET", "/api/audit-events?filter[action]=backup_task.run"), Value::Null, 200).await;
+    assert_eq!(log["data"][0]["ip_address"], "203.0.113.9", "{log}");
+}

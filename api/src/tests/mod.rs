@@ -16,6 +16,7 @@ mod log_in;
 mod logs;
 mod notification_streams;
 mod operator;
+mod operator_listener;
 mod own_backups;
 mod page_003;
 mod people;

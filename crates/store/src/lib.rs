@@ -9,6 +9,7 @@ pub mod absence;
 pub mod access;
 pub mod audit;
 pub mod error;
+pub mod figures;
 pub mod lease;
 pub mod operator;
 pub mod queue;

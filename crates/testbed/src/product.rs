@@ -40,6 +40,7 @@ pub struct Product {
     options: ProductOptions,
     child: Child,
     url: String,
+    operator_url: String,
     log: PathBuf,
 }
 
@@ -51,11 +52,13 @@ impl Product {
     pub async fn start(options: ProductOptions) -> Result<Self> {
         let port = free_port()?;
         let listen = format!("{}:{port}", Ipv4Addr::LOCALHOST);
+        let operator = format!("{}:{}", Ipv4Addr::LOCALHOST, free_port()?);
         let log = options.data_dir.with_extension("log");
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let child = Command::new(&options.binary)
             .args(["up", "--listen", &listen, "--workers", &options.workers.to_string(), "--data-dir"])
             .arg(&options.data_dir)
+            .env("HOLDFAST__OPERATOR__LISTEN", &operator)
             .envs(options.settings.iter().cloned())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
@@ -64,7 +67,8 @@ impl Product {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", options.binary.display()))?;
-        let mut product = Self { options, child, url: format!("http://{listen}"), log };
+        let (url, operator_url) = (format!("http://{listen}"), format!("http://{operator}"));
+        let mut product = Self { options, child, url, operator_url, log };
         product.wait_until_ready().await?;
         Ok(product)
     }
@@ -73,6 +77,12 @@ impl Product {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// `http://host:port` of the operator's listener.
+    #[must_use]
+    pub fn operator_url(&self) -> &str {
+        &self.operator_url
     }
 
     /// Where its output goes.

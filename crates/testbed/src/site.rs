@@ -85,6 +85,12 @@ impl Site {
         Ok(Self { client, sshd, server, destination, product, folder })
     }
 
+    /// The same client at the operator's listener.
+    #[must_use]
+    pub fn operator(&self) -> ApiClient {
+        self.client.at(self.product.operator_url())
+    }
+
     /// The folder's path.
     #[must_use]
     pub fn folder(&self) -> &Path {

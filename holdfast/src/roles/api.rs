@@ -4,7 +4,9 @@ use crate::cli::ApiArgs;
 use crate::lifecycle::{Lifecycle, parent_from_env};
 use crate::{database, logging};
 use anyhow::{Context, Result};
+use holdfast_api::{Listeners, Stop};
 use holdfast_config::Config;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,20 +19,29 @@ pub async fn run(args: ApiArgs, config: Config) -> Result<ExitCode> {
     let serve = async {
         let (app, owner) = (args.place.database_app_url.as_ref(), args.place.database_url.as_ref());
         let store = database::store(app, owner, config.database.max_connections).await?;
-        let listener = if args.listener_on_stdin { listener_on_stdin()? } else { bind(&config).await? };
-        tracing::info!(address = %listener.local_addr()?, "the api listens");
-        let (soft, hard) = (lifecycle.soft.clone(), lifecycle.hard.clone());
-        holdfast_api::serve(Arc::new(config), store, listener, soft, hard).await
+        let public = match args.listener_on_stdin {
+            true => listener_on_stdin()?,
+            false => bind(config.http.listen, "http.listen").await?,
+        };
+        tracing::info!(address = %public.local_addr()?, "the api listens");
+        let operator = match config.operator.listen {
+            Some(address) => Some(bind(address, "operator.listen").await?),
+            None => None,
+        };
+        if let Some(listener) = &operator {
+            tracing::info!(address = %listener.local_addr()?, "the operator's listener listens");
+        }
+        let stop = Stop { soft: lifecycle.soft.clone(), hard: lifecycle.hard.clone() };
+        holdfast_api::serve(Arc::new(config), store, Listeners { public, operator }, stop).await
     };
     lifecycle.run(serve).await?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn bind(config: &Config) -> Result<TcpListener> {
-    let address = config.http.listen;
+async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener> {
     TcpListener::bind(address)
         .await
-        .with_context(|| format!("cannot listen on {address}: choose another address with `http.listen`"))
+        .with_context(|| format!("cannot listen on {address}: choose another address with `{key}`"))
 }
 
 /// The supervisor bound it, so that connections wait while this process is restarted.

@@ -39,7 +39,11 @@ async fn up(args: UpArgs, file: Option<&Path>, config: Config, lifecycle: &Lifec
         bail!("several workers cannot listen on one port: set `data_plane.listen` to port 0, or --workers 1");
     }
     let data_dir = DataDir::prepare(folder)?;
-    let listener = bind(args.listen.unwrap_or(config.http.listen))?;
+    let listener = bind(args.listen.unwrap_or(config.http.listen), "--listen HOST:PORT")?;
+    if let Some(address) = config.operator.listen {
+        // The api binds it; that it cannot is better said here than by every attempt to start one.
+        drop(bind(address, "`operator.listen`")?);
+    }
     let database = Database::open(&args.place, Some(&data_dir), "up").await?;
     let address = listener.local_addr()?;
     let shared = Shared { file, config: &config, data_dir: &data_dir, database: &database, address };
@@ -69,14 +73,12 @@ async fn serve(shared: &Shared<'_>, listener: TcpListener, workers: u16, lifecyc
 }
 
 /// Bound here and handed to the api, so that a restart of the api refuses nobody.
-fn bind(address: SocketAddr) -> Result<TcpListener> {
+fn bind(address: SocketAddr, chosen_with: &str) -> Result<TcpListener> {
     let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => {
-            anyhow::anyhow!(
-                "something else listens on {address} already: choose another address with --listen HOST:PORT"
-            )
+            anyhow::anyhow!("something else listens on {address} already: choose another address with {chosen_with}")
         }
-        _ => anyhow::anyhow!("cannot listen on {address} ({error}): choose another address with --listen HOST:PORT"),
+        _ => anyhow::anyhow!("cannot listen on {address} ({error}): choose another address with {chosen_with}"),
     })?;
     listener.set_nonblocking(true)?;
     Ok(listener)
@@ -104,6 +106,9 @@ async fn announce(shared: &Shared<'_>, store: &Store) -> Result<()> {
         None => format!("http://{}", shared.address),
     };
     say(format_args!("Holdfast is at {url} (data in {}); Ctrl-C ends it.", shared.data_dir.path().display()));
+    if let Some(address) = shared.config.operator.listen {
+        say(format_args!("The operator's listener is at http://{address}."));
+    }
     let secret = SetupSecret::generate(&mut rand::rng());
     if store.issue_setup_link(secret.hash().as_bytes()).await? {
         say(format_args!(

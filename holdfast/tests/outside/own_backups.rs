@@ -49,8 +49,8 @@ async fn write(client: ApiClient, mut stop: tokio::sync::oneshot::Receiver<()>) 
 
 async fn made(site: &Site, destination: i64, recipient: &str) -> Result<Value> {
     let wanted = json!({"backup_destination_id": destination, "recipients": [recipient]});
-    let id = site.client.post("system/backups", &wanted).await?["data"]["id"].take();
-    let row = ended(&site.client, &id).await?;
+    let id = site.operator().post("system/backups", &wanted).await?["data"]["id"].take();
+    let row = ended(&site.operator(), &id).await?;
     ensure!(row["status"] == "succeeded", "{row:#}");
     Ok(row)
 }
@@ -66,7 +66,7 @@ async fn a_copy_made_under_writes_becomes_a_new_installation() -> Result<()> {
     ensure!(writer.await?? > 0, "nothing was written meanwhile");
 
     let file = site.folder().join("own.age");
-    site.client.download(&format!("system/backups/{}/download", row["id"]), &file).await?;
+    site.operator().download(&format!("system/backups/{}/download", row["id"]), &file).await?;
     let bytes = std::fs::read(&file)?;
     assert_eq!(row["size_bytes"], json!(bytes.len()));
     assert_eq!(row["sha256"], json!(hex::encode(Sha256::digest(&bytes))));
@@ -86,7 +86,7 @@ async fn a_copy_made_under_writes_becomes_a_new_installation() -> Result<()> {
     let (some, all) = (destinations["meta"]["total"].as_u64(), old["meta"]["total"].as_u64());
     ensure!(some >= Some(1) && some <= all, "{some:?} of {all:?}");
     // Of itself it knows nothing: it was not finished when it was written.
-    assert_eq!(client.get("system/backups").await?["meta"]["total"], 0);
+    assert_eq!(client.at(product.operator_url()).get("system/backups").await?["meta"]["total"], 0);
     product.stop().await?;
     site.product.stop().await
 }
@@ -100,12 +100,12 @@ async fn a_copy_in_a_bucket_is_off_the_machine_and_comes_back_and_goes() -> Resu
     let name = row["object_name"].as_str().context("a name")?;
     ensure!(!files(&site.local_root())?.iter().any(|path| path.ends_with(name)), "it lies on this machine too");
     let file = site.folder().join("own.age");
-    site.client.download(&format!("system/backups/{}/download", row["id"]), &file).await?;
+    site.operator().download(&format!("system/backups/{}/download", row["id"]), &file).await?;
     let open = "age -d -i \"$1\" \"$2\" | zstd -d";
     let text = output(Command::new("sh").args(["-c", open, "sh", &key]).arg(&file))?;
     ensure!(text.ends_with("-- end of the copy\n") && text.contains("demo@example.org"), "it is not whole");
-    site.client.delete(&format!("system/backups/{}", row["id"])).await?;
-    assert_eq!(site.client.get("system/backups").await?["meta"]["total"], 0);
+    site.operator().delete(&format!("system/backups/{}", row["id"])).await?;
+    assert_eq!(site.operator().get("system/backups").await?["meta"]["total"], 0);
     site.product.stop().await
 }
 
@@ -126,7 +126,7 @@ async fn a_copy_is_removed_when_it_is_asked_for_and_is_nobody_elses() -> Result<
     let data = site.product.data_dir();
     output(Command::new("sh").args(["-c", create, "sh", BINARY, mail]).arg(data).arg(&folder))?;
     let token = site.product.admin(&["create-token", "--email", mail, "--name", "t", "--abilities", "*"]).await?;
-    let other = ApiClient::new(site.product.url(), Some(token.trim().to_owned()))?;
+    let other = ApiClient::new(site.product.operator_url(), Some(token.trim().to_owned()))?;
     let path = format!("system/backups/{}", row["id"]);
     for (method, path) in [
         (Method::GET, "system/backups".to_owned()),
@@ -137,8 +137,15 @@ async fn a_copy_is_removed_when_it_is_asked_for_and_is_nobody_elses() -> Result<
         assert_eq!((refused.status, &refused.body["code"]), (403, &json!("operators_only")), "{path}");
     }
 
-    site.client.delete(&path).await?;
+    // The right alone is not enough: the public listener does not know the route.
+    let public = site.client.raw(Method::DELETE, &path, None).await?;
+    assert_eq!((public.status, &public.body["code"]), (404, &json!("no_such_route")));
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let metrics = http.get(format!("{}/metrics", site.product.operator_url())).send().await?.text().await?;
+    ensure!(metrics.contains("holdfast_workers_alive 1\n"), "{metrics}");
+
+    site.operator().delete(&path).await?;
     ensure!(!is_there(&site.local_root())?, "it is still there");
-    assert_eq!(site.client.raw(Method::GET, &path, None).await?.status, 404);
+    assert_eq!(site.operator().raw(Method::GET, &path, None).await?.status, 404);
     site.product.stop().await
 }

@@ -1,6 +1,7 @@
 //! About the process itself, and what operators do.
 
 pub mod backups;
+pub mod metrics;
 pub mod openapi;
 pub mod readyz;
 pub mod teams;

@@ -6,8 +6,8 @@
 //! Wrong secrets have a bucket of their own for each id, whether there is such a task or not: whoever guesses is told to
 //! wait and cannot use up what belongs to the one who knows the secret.
 
-use crate::extract::Id;
 use crate::extract::id::PathId;
+use crate::extract::{ClientAddress, Id};
 use crate::problem::Problem;
 use crate::routes::backup_tasks::start::{RunStarted, Start, lock, start};
 use crate::state::ApiState;
@@ -30,6 +30,7 @@ const TOO_MANY: &str = "Too many requests. Please try again later.";
 pub async fn run_by_webhook(
     State(state): State<ApiState>,
     Id(id): Id<BackupTaskId>,
+    ClientAddress(address): ClientAddress,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<(StatusCode, Json<RunStarted>), Problem> {
@@ -43,7 +44,7 @@ pub async fn run_by_webhook(
     if let Err(refused) = state.webhooks().take(id, now) {
         return Err(Problem::throttled(&refused, TOO_MANY));
     }
-    let tx = state.store().for_team(&access).await?;
+    let tx = state.store().for_team(&access.seen_from(Some(address))).await?;
     // Deleted since it was looked up.
     let task = lock(&state, &tx, id).await?.ok_or_else(absent)?;
     let how = Start { trigger: "webhook", triggered_by: None, destination_ids: None };

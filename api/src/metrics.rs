@@ -1,0 +1,150 @@
+//! What the process counts, in Prometheus' text format. A label must never carry what a client sent: routes are counted
+//! by their template and methods by the few we know, so that the number of series is bounded.
+
+use crate::problem::Problem;
+use axum::extract::{MatchedPath, Request};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use holdfast_store::figures::Figures;
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Content type of the answer.
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// From a look-up of one row to a relayed check.
+const BUCKETS_SECS: &[f64] = &[0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+
+/// The process's own counters.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    durations: HistogramVec,
+    connections: IntGaugeVec,
+    refused: IntCounterVec,
+}
+
+/// The connections of one listener.
+#[derive(Clone)]
+pub(crate) struct ListenerMetrics {
+    /// Open now.
+    pub(crate) open: IntGauge,
+    /// Closed without an answer, because there were too many.
+    pub(crate) refused: IntCounter,
+}
+
+impl Metrics {
+    /// Everything at nought.
+    ///
+    /// # Panics
+    /// A name or a label is not well-formed: they are constants, and every test of a router meets them.
+    pub(crate) fn new() -> Self {
+        Self::registered().expect("names and labels are constants")
+    }
+
+    fn registered() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let requests = Opts::new("holdfast_http_requests_total", "Requests answered.");
+        let requests = IntCounterVec::new(requests, &["route", "method", "status"])?;
+        let durations = HistogramOpts::new("holdfast_http_request_duration_seconds", "Until the answer begins.");
+        let durations = HistogramVec::new(durations.buckets(BUCKETS_SECS.to_vec()), &["route", "method"])?;
+        let connections = Opts::new("holdfast_http_connections", "Open connections.");
+        let connections = IntGaugeVec::new(connections, &["listener"])?;
+        let refused = Opts::new(
+            "holdfast_http_connections_refused_total",
+            "Connections closed without an answer, because there were too many.",
+        );
+        let refused = IntCounterVec::new(refused, &["listener"])?;
+        let build = IntGaugeVec::new(Opts::new("holdfast_build_info", "Always 1; what runs."), &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(requests.clone()))?;
+        registry.register(Box::new(durations.clone()))?;
+        registry.register(Box::new(connections.clone()))?;
+        registry.register(Box::new(refused.clone()))?;
+        registry.register(Box::new(build))?;
+        Ok(Self { registry, requests, durations, connections, refused })
+    }
+
+    /// The counters of one listener.
+    pub(crate) fn listener(&self, name: &'static str) -> ListenerMetrics {
+        ListenerMetrics {
+            open: self.connections.with_label_values(&[name]),
+            refused: self.refused.with_label_values(&[name]),
+        }
+    }
+
+    fn count(&self, route: &str, method: &str, status: StatusCode, started: Instant) {
+        self.requests.with_label_values(&[route, method, status.as_str()]).inc();
+        self.durations.with_label_values(&[route, method]).observe(started.elapsed().as_secs_f64());
+    }
+
+    /// Everything as text. Without `figures` the database does not answer, and says so.
+    ///
+    /// # Errors
+    /// 500 where the text cannot be made.
+    pub(crate) fn text(&self, figures: Option<&Figures>) -> Result<String, Problem> {
+        let mut families = self.registry.gather();
+        families.extend(of_database(figures).map_err(|e| Problem::internal(&e))?);
+        TextEncoder::new().encode_to_string(&families).map_err(|e| Problem::internal(&e))
+    }
+}
+
+/// In a registry of their own for one answer, so that no figure outlives its moment.
+fn of_database(figures: Option<&Figures>) -> prometheus::Result<Vec<MetricFamily>> {
+    let registry = Registry::new();
+    let set = |name: &str, help: &str, value: f64| {
+        let gauge = prometheus::Gauge::new(name, help)?;
+        gauge.set(value);
+        registry.register(Box::new(gauge))
+    };
+    let by = |label: &str, name: &str, help: &str, values: [(&str, i64); 2]| {
+        let gauges = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+        for (state, value) in values {
+            gauges.with_label_values(&[state]).set(value);
+        }
+        registry.register(Box::new(gauges))
+    };
+    let count = |name: &str, help: &str, value: i64| set(name, help, value as f64);
+    count("holdfast_database_up", "Whether the database answered this scrape.", i64::from(figures.is_some()))?;
+    let Some(f) = figures else { return Ok(registry.gather()) };
+    let runs = [("queued", f.runs_queued), ("running", f.runs_running)];
+    by("status", "holdfast_backup_runs", "Unfinished runs of all teams.", runs)?;
+    let restores = [("queued", f.restores_queued), ("running", f.restores_running)];
+    by("status", "holdfast_restores", "Unfinished restores of all teams.", restores)?;
+    let deliveries = [("open", f.deliveries_open), ("dead", f.deliveries_dead)];
+    by("state", "holdfast_deliveries", "Messages on their way, and those given up.", deliveries)?;
+    let waiting = "For how long the queued run that was due first has been due.";
+    set("holdfast_oldest_queued_run_seconds", waiting, f.oldest_queued_secs)?;
+    count("holdfast_backup_copies_unfinished", "Copies that are still to be made.", f.copies_unfinished)?;
+    count("holdfast_queue_jobs_pending", "Jobs that no worker has taken.", f.jobs_pending)?;
+    count("holdfast_workers_alive", "Workers that said lately that they live.", f.workers_alive)?;
+    Ok(registry.gather())
+}
+
+/// Around every request, inside the router: there the template of its route is known.
+pub(crate) async fn measure(metrics: Arc<Metrics>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map_or("(none)".to_owned(), |path| path.as_str().to_owned());
+    let method = known(request.method());
+    let response = next.run(request).await;
+    metrics.count(&route, method, response.status(), started);
+    response
+}
+
+fn known(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "(other)",
+    }
+}
