@@ -73,6 +73,7 @@ migrations! {
     m20261129_000031_absence,
     m20261129_000032_reachability,
     m20261129_000035_idempotency_keys,
+    m20261129_000036_credentials_planned_once,
     m20261129_000037_pings,
     m20261129_000038_digests,
     m20261129_000040_operator_figures,

@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use holdfast_domain::schedule::{TimeOfDay, shown_times};
 use holdfast_domain::source::{DatabaseSpec, SourceSpec};
 use holdfast_store::repositories::retention::rule_of;
-use holdfast_store::repositories::task_attachments::AttachedTag;
+use holdfast_store::repositories::task_surroundings::Surrounding;
 use holdfast_store::rows;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -153,14 +153,8 @@ struct LimitsView {
 
 /// What the view needs besides the row.
 pub struct TaskContext {
-    /// In order.
-    pub destination_ids: Vec<i64>,
-    /// By id.
-    pub tags: Vec<AttachedTag>,
-    /// Ascending.
-    pub stream_ids: Vec<i64>,
-    /// Whether a run is unfinished.
-    pub is_running: bool,
+    /// What is read beside it.
+    pub surrounding: Surrounding,
     /// Of the reader.
     pub user_zone: Tz,
     /// The present.
@@ -178,14 +172,16 @@ impl BackupTaskView {
     #[must_use]
     pub fn of(row: rows::backup_tasks::Model, context: TaskContext) -> Self {
         let local_zone = row.timezone.as_deref().map_or(context.user_zone, time::zone);
+        let schedule = schedule(&row, &context, local_zone);
+        let Surrounding { destination_ids, tags, stream_ids, is_running } = context.surrounding;
         Self {
-            schedule: schedule(&row, &context, local_zone),
+            schedule,
             retention: RetentionView::from(&rule_of(&row)),
             source: source(&row),
             id: row.id,
             user_id: row.user_id,
             remote_server_id: row.remote_server_id,
-            backup_destination_id: context.destination_ids.first().copied(),
+            backup_destination_id: destination_ids.first().copied(),
             label: row.label,
             description: row.description,
             storage: StorageView {
@@ -193,8 +189,8 @@ impl BackupTaskView {
                 appended_filename: row.appended_filename,
                 path: row.store_path,
             },
-            notification_streams_count: context.stream_ids.len() as u64,
-            status: status(context.is_running),
+            notification_streams_count: stream_ids.len() as u64,
+            status: status(is_running),
             has_isolated_credentials: row.isolated_username.is_some(),
             has_encryption_password: row.sealed_encryption_password.is_some(),
             last_run_local_time: row.last_run_at.map(|at| time::local(at, local_zone)),
@@ -202,12 +198,12 @@ impl BackupTaskView {
             paused_at: time::utc_or_null(row.paused_at),
             created_at: time::utc(row.created_at),
             updated_at: time::utc(row.updated_at),
-            backup_destination_ids: context.destination_ids,
+            backup_destination_ids: destination_ids,
             isolated_username: row.isolated_username,
             encryption: EncryptionView { mode: row.encryption_mode, recipients: row.encryption_recipients },
             limits: LimitsView { max_duration_secs: row.max_duration_secs },
-            tags: context.tags.into_iter().map(|tag| TagOnTaskView { id: tag.id, label: tag.label }).collect(),
-            notification_streams: context.stream_ids,
+            tags: tags.into_iter().map(|tag| TagOnTaskView { id: tag.id, label: tag.label }).collect(),
+            notification_streams: stream_ids,
             alias: row.alias,
             grace_secs: row.grace_secs,
             next_success_expected_by: time::utc_or_null(

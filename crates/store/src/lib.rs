@@ -26,11 +26,15 @@ pub use holdfast_entity as rows;
 
 use holdfast_domain::ids::TeamId;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqlxPostgresConnector, TransactionTrait};
+use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use std::time::Duration;
 
 /// How long a caller waits for a free connection before it answers that the database is unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that lay idle this long is asked whether it still lives before it is used. One that was used just now is
+/// not: asking each time would double the round trips of a small request.
+const TRUSTED_FOR: Duration = Duration::from_millis(250);
 
 /// A pool of connections that act as `holdfast_app`.
 #[derive(Clone)]
@@ -49,6 +53,15 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|conn, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED_FOR {
+                        conn.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .after_connect(|conn, _| {
                 Box::pin(async move { sqlx::query("SET ROLE holdfast_app").execute(conn).await.map(|_| ()) })
             })

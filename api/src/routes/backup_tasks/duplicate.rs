@@ -20,7 +20,7 @@ use holdfast_domain::ids::{BackupTaskId, RemoteServerId, UserId};
 use holdfast_domain::{Ability, Limit};
 use holdfast_store::repositories::backup_tasks::NewBackupTask;
 use holdfast_store::repositories::retention::rule_of;
-use holdfast_store::{Changes, TeamTx, rows};
+use holdfast_store::{Changes, rows};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -80,18 +80,19 @@ pub async fn duplicate_backup_task(
     limits::take(&state, &tx, Limit::BackupTasks).await?;
     let secrets_to_enter: Vec<_> =
         SECRETS.iter().filter(|(_, sealed)| sealed(&row).is_some()).map(|(name, _)| *name).collect();
-    let destinations = tx.backup_tasks().destinations_of(&[row.id]).await?.remove(&row.id).unwrap_or_default();
+    let around = tx.task_surroundings().of(&[row.id], auth.user_id).await?.of.remove(&row.id).unwrap_or_default();
     let seal_id = RowSeal::fresh(&state, auth.access.team_id()).seal_id();
     let next_run_at = Timing::stored(&row).next_after(now);
     let new = NewBackupTask { next_run_at, ..like(row, label, auth.user_id, seal_id) };
-    let mut copy = tx.backup_tasks().create(new, &destinations, now).await?;
+    let mut copy = tx.backup_tasks().create(new, &around.destination_ids, now).await?;
     if !secrets_to_enter.is_empty() {
         copy.paused_at = Some(now);
         copy = tx.backup_tasks().save(copy).await?;
     }
     expect(&state, &tx, &mut copy).await?;
     limits::interval(&state, &tx, &copy).await?;
-    attach_same(&tx, id, &copy).await?;
+    let tags: Vec<i64> = around.tags.iter().map(|tag| tag.id).collect();
+    attach(&tx, &copy, Some(&tags), Some(&around.stream_ids)).await?;
     let view = view(&tx, copy, auth.user_id, now).await?;
     let subject = format!("backup_tasks:{}", view.id());
     let details = json!({"of": id.0});
@@ -130,13 +131,6 @@ fn like(row: rows::backup_tasks::Model, label: String, user_id: UserId, seal_id:
         grace_secs: row.grace_secs,
         sealed_ping_url: None,
     }
-}
-
-async fn attach_same(tx: &TeamTx, of: BackupTaskId, copy: &rows::backup_tasks::Model) -> Result<(), Problem> {
-    let tags = tx.task_attachments().tags_of(&[of.0]).await?.remove(&of.0).unwrap_or_default();
-    let tags: Vec<i64> = tags.into_iter().map(|tag| tag.id).collect();
-    let streams = tx.task_attachments().streams_of(&[of.0]).await?.remove(&of.0).unwrap_or_default();
-    attach(tx, copy, Some(&tags), Some(&streams)).await
 }
 
 fn copy_label(label: &str) -> String {

@@ -46,11 +46,6 @@ pub(super) const SECRETS: &SealedFields<rows::backup_tasks::Model> = &[
     ("ping_url", |row| row.sealed_ping_url.as_deref()),
 ];
 
-/// The zone of the person who reads.
-pub(super) async fn user_zone(tx: &TeamTx, user_id: UserId) -> Result<Tz, Problem> {
-    Ok(tx.users().find(user_id).await?.map_or(Tz::UTC, |user| time::zone(&user.timezone)))
-}
-
 /// One task as the wire shows it, read within `tx`.
 pub(super) async fn view(
     tx: &TeamTx,
@@ -62,7 +57,7 @@ pub(super) async fn view(
     views.pop().ok_or_else(|| Problem::internal_text("one task has one view"))
 }
 
-/// Tasks as the wire shows them, in the same order; as many queries for a hundred as for one.
+/// Tasks as the wire shows them, in the same order; one query for a hundred as for one.
 pub(super) async fn views(
     tx: &TeamTx,
     rows: Vec<rows::backup_tasks::Model>,
@@ -70,21 +65,11 @@ pub(super) async fn views(
     now: DateTime<Utc>,
 ) -> Result<Vec<BackupTaskView>, Problem> {
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let mut destinations = tx.backup_tasks().destinations_of(&ids).await?;
-    let running = tx.backup_tasks().running_among(&ids).await?;
-    let mut tags = tx.task_attachments().tags_of(&ids).await?;
-    let mut streams = tx.task_attachments().streams_of(&ids).await?;
-    let user_zone = user_zone(tx, user_id).await?;
+    let mut around = tx.task_surroundings().of(&ids, user_id).await?;
+    let user_zone = around.reader_timezone.as_deref().map_or(Tz::UTC, time::zone);
     let view = |row: rows::backup_tasks::Model| {
-        let context = TaskContext {
-            destination_ids: destinations.remove(&row.id).unwrap_or_default(),
-            tags: tags.remove(&row.id).unwrap_or_default(),
-            stream_ids: streams.remove(&row.id).unwrap_or_default(),
-            is_running: running.contains(&row.id),
-            user_zone,
-            now,
-        };
-        BackupTaskView::of(row, context)
+        let surrounding = around.of.remove(&row.id).unwrap_or_default();
+        BackupTaskView::of(row, TaskContext { surrounding, user_zone, now })
     };
     Ok(rows.into_iter().map(view).collect())
 }

@@ -13,7 +13,7 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait,
     QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 handle! {
@@ -281,23 +281,6 @@ impl BackupTasks<'_> {
             .filter(backup_runs::Column::Status.is_in(UNFINISHED))
             .count(self.0.conn())
             .await?)
-    }
-
-    /// Which of `tasks` have an unfinished run.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn running_among(&self, tasks: &[i64]) -> Result<BTreeSet<i64>, StoreError> {
-        let rows: Vec<i64> = backup_runs::Entity::find()
-            .select_only()
-            .column(backup_runs::Column::BackupTaskId)
-            .filter(backup_runs::Column::TeamId.eq(self.0.team_id().0))
-            .filter(backup_runs::Column::BackupTaskId.is_in(tasks.iter().copied()))
-            .filter(backup_runs::Column::Status.is_in(UNFINISHED))
-            .into_tuple()
-            .all(self.0.conn())
-            .await?;
-        Ok(rows.into_iter().collect())
     }
 
     /// Removes what tasks, deleted ones too, keep for logging in to a server that is gone.

@@ -44,6 +44,7 @@ pub mod stream_links;
 pub mod tags;
 pub mod task_attachments;
 pub mod task_logs;
+pub mod task_surroundings;
 pub mod task_webhooks;
 pub mod team_keys;
 pub mod team_limits;
@@ -85,10 +86,10 @@ where
     E: EntityTrait,
     E::Model: FromQueryResult + Send + Sync,
 {
-    let total = select.clone().count(conn).await?;
+    let uncut = select.clone();
     let ordered = if page.newest_first { select.order_by_desc(id) } else { select.order_by_asc(id) };
     let rows = ordered.offset(page.offset).limit(page.limit).all(conn).await?;
-    Ok(Listed { rows, total })
+    listed(uncut, rows, page, conn).await
 }
 
 /// As [`list`], for rows with a label: capitals and small letters sort alike.
@@ -106,11 +107,28 @@ where
     if !page.by_label {
         return list(select, id, page, conn).await;
     }
-    let total = select.clone().count(conn).await?;
+    let uncut = select.clone();
     let order = if page.newest_first { Order::Desc } else { Order::Asc };
     let label = SimpleExpr::from(Func::lower(Expr::col(label.as_column_ref())));
     let ordered = select.order_by(label, order.clone()).order_by(id, order);
     let rows = ordered.offset(page.offset).limit(page.limit).all(conn).await?;
+    listed(uncut, rows, page, conn).await
+}
+
+/// Adds how long the whole list is. A page that is not full says so itself, and nothing has to be counted.
+async fn listed<E>(
+    uncut: Select<E>,
+    rows: Vec<E::Model>,
+    page: PageRequest,
+    conn: &impl ConnectionTrait,
+) -> Result<Listed<E::Model>, StoreError>
+where
+    E: EntityTrait,
+    E::Model: FromQueryResult + Send + Sync,
+{
+    let count = rows.len() as u64;
+    let is_last = count < page.limit && (count > 0 || page.offset == 0);
+    let total = if is_last { page.offset + count } else { uncut.count(conn).await? };
     Ok(Listed { rows, total })
 }
 

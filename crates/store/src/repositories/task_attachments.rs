@@ -1,4 +1,4 @@
-//! Tags and notification streams of tasks. One query a list, however many tasks there are on its page.
+//! Attaching tags and notification streams to tasks. What is attached is read with the rest of a list (`task_surroundings`).
 
 use super::handle;
 use crate::StoreError;
@@ -7,26 +7,11 @@ use holdfast_entity::{
     backup_task_notification_streams as task_streams, backup_task_tags as task_tags, notification_streams, tags,
 };
 use sea_orm::sea_query::LockType;
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, Statement,
-};
-use std::collections::BTreeMap;
+use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect};
 
 handle! {
     /// What is attached to the team's tasks.
     TaskAttachments, task_attachments
-}
-
-/// A tag on a task.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct AttachedTag {
-    /// On which task.
-    pub backup_task_id: i64,
-    /// Which.
-    pub id: i64,
-    /// Its word.
-    pub label: String,
 }
 
 impl TaskAttachments<'_> {
@@ -107,42 +92,5 @@ impl TaskAttachments<'_> {
         });
         task_streams::Entity::insert_many(rows).exec_without_returning(self.0.conn()).await?;
         Ok(())
-    }
-
-    /// Tags of each of `tasks`, by id; a task without any is missing from the map.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn tags_of(&self, tasks: &[i64]) -> Result<BTreeMap<i64, Vec<AttachedTag>>, StoreError> {
-        let statement = Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            "SELECT x.backup_task_id, t.id, t.label FROM backup_task_tags x JOIN tags t ON t.id = x.tag_id
-             WHERE x.team_id = $1 AND t.team_id = $1 AND x.backup_task_id = ANY ($2) ORDER BY t.id",
-            [self.0.team_id().0.into(), tasks.to_vec().into()],
-        );
-        let mut map: BTreeMap<i64, Vec<AttachedTag>> = BTreeMap::new();
-        for row in self.0.conn().query_all_raw(statement).await? {
-            let tag = AttachedTag::from_query_result(&row, "")?;
-            map.entry(tag.backup_task_id).or_default().push(tag);
-        }
-        Ok(map)
-    }
-
-    /// Ids of the notification streams of each of `tasks`, ascending; a task without any is missing from the map.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn streams_of(&self, tasks: &[i64]) -> Result<BTreeMap<i64, Vec<i64>>, StoreError> {
-        let rows = task_streams::Entity::find()
-            .filter(task_streams::Column::TeamId.eq(self.0.team_id().0))
-            .filter(task_streams::Column::BackupTaskId.is_in(tasks.iter().copied()))
-            .order_by_asc(task_streams::Column::NotificationStreamId)
-            .all(self.0.conn())
-            .await?;
-        let mut map: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-        for row in rows {
-            map.entry(row.backup_task_id).or_default().push(row.notification_stream_id);
-        }
-        Ok(map)
     }
 }

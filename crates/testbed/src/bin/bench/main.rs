@@ -7,6 +7,7 @@ mod delay;
 mod destinations;
 mod figures;
 mod latency;
+mod list;
 mod machine;
 mod memory;
 mod others;
@@ -21,7 +22,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// All parts, in the order of the document.
-const PARTS: [&str; 7] = ["throughput", "databases", "destinations", "others", "delay", "memory", "latency"];
+const PARTS: [&str; 8] = ["throughput", "databases", "destinations", "others", "delay", "memory", "latency", "list"];
 
 /// What to measure.
 #[derive(Parser)]
@@ -41,11 +42,20 @@ struct Arguments {
     /// The document to write. Some parts alone, or without this, go to standard output.
     #[arg(long)]
     output: Option<PathBuf>,
+    /// Serves the bare handler of the part `list` instead, on the database behind this socket.
+    #[arg(long, hide = true)]
+    bare_list: Option<PathBuf>,
+    /// What the bare handler's links start with.
+    #[arg(long, hide = true, default_value = "")]
+    base: String,
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(socket) = &arguments.bare_list {
+        return list::serve(socket, &arguments.base).await;
+    }
     ensure!(rustix::process::geteuid().is_root(), "the bench needs root: it logs in as root and sets owners");
     let bench = Bench::prepare(&arguments.binary, &arguments.folder, arguments.rounds)?;
     tokio::select! {
@@ -69,7 +79,8 @@ async fn measure(arguments: &Arguments, bench: &Bench) -> Result<()> {
             "others" => others::measure(bench).await,
             "delay" => delay::measure(bench).await,
             "memory" => memory::measure(bench).await,
-            _ => latency::measure(bench).await,
+            "latency" => latency::measure(bench).await,
+            _ => list::measure(bench).await,
         };
         let text = text.context(part)?;
         // Shown at once: a later part that fails takes nothing with it.
