@@ -15,6 +15,8 @@ garage_features=(--no-default-features --features bundled-libs,sqlite)
 check_jsonschema_version=0.39.0
 # From PyPI; the library of the Standard Webhooks specification, which checks our signatures in tests.
 standardwebhooks_version=1.1.0
+# From PyPI; drives the server from its own OpenAPI document.
+schemathesis_version=4.32.5
 
 # What building needs: a linker and C headers (compression and cryptography have parts in C).
 build_packages=(gcc g++ libc6-dev make)
@@ -131,4 +133,10 @@ need_standardwebhooks() {
     need_packages python3 python3-venv
     need_from_pypi standardwebhooks "$standardwebhooks_version" ||
         fail "standardwebhooks could not be installed from PyPI; the last lines are above"
+}
+
+need_schemathesis() {
+    need_packages python3 python3-venv
+    need_from_pypi schemathesis "$schemathesis_version" ||
+        fail "schemathesis could not be installed from PyPI; the last lines are above"
 }

@@ -30,12 +30,17 @@ pub fn notice(status: StatusCode, title: &str, text: &str) -> Response {
 
 /// A page; `body` is HTML.
 pub fn page(status: StatusCode, title: &str, body: &str) -> Response {
+    styled(status, title, STYLE, body)
+}
+
+/// As [`page`], with another style; `style` is ours, never a value.
+pub fn styled(status: StatusCode, title: &str, style: &'static str, body: &str) -> Response {
     let html = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" \
-         content=\"width=device-width,initial-scale=1\"><title>{}</title><style>{STYLE}</style></head><body>{body}</body></html>",
+         content=\"width=device-width,initial-scale=1\"><title>{}</title><style>{style}</style></head><body>{body}</body></html>",
         escaped(title)
     );
-    let hash = STANDARD.encode(Sha256::digest(STYLE));
+    let hash = STANDARD.encode(Sha256::digest(style));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
     );

@@ -165,9 +165,11 @@ impl App {
 
     /// One request to this router, whatever its path.
     pub async fn ask(router: &Router, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let response = router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 10 << 20).await.unwrap().to_vec();
+        crate::tests::documented::check(&method, &path, parts.status.as_u16(), &bytes);
         Answer { status: parts.status, headers: parts.headers, bytes }
     }
 

@@ -1,10 +1,14 @@
 //! What every operation of the OpenAPI document has in common: written once here, not in every handler.
 
+mod complete;
+mod examples;
+mod words;
+
 use super::ErrorBody;
 use crate::extract::Need;
 use crate::extract::authorized::Rule;
 use crate::idempotency::is_repeatable;
-use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem, Paths};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem, Paths};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, Content, Info, License, OpenApi, Ref, RefOr, ResponseBuilder};
@@ -22,17 +26,10 @@ pub(super) fn describe(paths: &mut Paths, method: &str, path: &str, rule: Rule) 
     let item = paths.paths.get_mut(path).unwrap_or_else(|| panic!("{path}: the handler declares another path"));
     let operation =
         operation(item, method).unwrap_or_else(|| panic!("{method} {path}: the handler declares another method"));
-    let mut answers = vec![("500", "Our fault; the message has an id for the operator.")];
     if !need.is_open() {
         let either = [BEARER, COOKIE].into_iter().filter(|name| *name == COOKIE || need != Need::Session);
         let either = either.map(|name| SecurityRequirement::new::<_, [&str; 0], &str>(name, []));
         operation.security = Some(either.collect());
-        answers.push(("401", "No valid token, and no session."));
-        answers.push(("403", "A session's write from another site, or one that needs a fresh log-in."));
-        answers.push(("429", "Too many requests; see `Retry-After`."));
-    }
-    if need == Need::SameOrigin {
-        answers.push(("403", "Sent from another site."));
     }
     if rule.is_fresh {
         append(operation, "A session must have confirmed its password within the last ten minutes.");
@@ -40,31 +37,106 @@ pub(super) fn describe(paths: &mut Paths, method: &str, path: &str, rule: Rule) 
     if let Need::Ability(ability) | Need::Operator(ability) = need {
         let whose = if matches!(need, Need::Operator(_)) { " and a person who runs the installation" } else { "" };
         append(operation, &format!("Needs the ability `{}`{whose}.", ability.as_str()));
-        answers.retain(|(status, _)| *status != "403");
-        answers.push(("403", "The token lacks the ability, or the session is from another site or not fresh."));
     }
     if need.is_of_operator() {
         append(operation, "On the operator's listener (`operator.listen`) alone.");
     }
-    if path.contains('{') {
-        answers.push(("404", "There is no such thing, or it is another team's."));
-    }
-    if is_repeatable(method, path, need) {
-        let schema = ObjectBuilder::new().schema_type(Type::String).max_length(Some(255)).build();
-        let text = "Makes a repeat harmless: within 24 hours the same key with the same request gets the first answer, with \
-                    `Idempotent-Replayed: true`; with another request it is a 422.";
-        let key = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header);
-        let key = key.description(Some(text)).schema(Some(schema)).build();
-        operation.parameters.get_or_insert_default().push(RefOr::T(key));
-        answers.push(("400", "The body or the `Idempotency-Key` is malformed."));
-        answers.push(("409", "The state does not allow it, or the first request with this key is still under way."));
-        answers.push(("422", "A field is wrong, or the key was used for another request."));
-    }
+    let is_page = is_page(operation);
+    let repeated = if is_repeatable(method, path, need) { make_repeatable(operation) } else { Vec::new() };
+    let answers = repeated.into_iter().chain(of_caller(need, method)).chain(of_request(operation, method, path));
     for (status, text) in answers {
-        let reference = RefOr::Ref(Ref::from_schema_name(ErrorBody::name()));
-        let body = ResponseBuilder::new().description(text).content("application/json", Content::new(Some(reference)));
+        let (kind, schema) = match is_page {
+            true => ("text/html", String::schema()),
+            false => ("application/json", RefOr::Ref(Ref::from_schema_name(ErrorBody::name()))),
+        };
+        let body = ResponseBuilder::new().description(text).content(kind, Content::new(Some(schema)));
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(body.build()));
     }
+}
+
+/// A status, and what it means where the handler says nothing else.
+type Known = (&'static str, &'static str);
+
+/// Adds the header that makes a repeat harmless, and tells what it can be answered with.
+fn make_repeatable(operation: &mut Operation) -> Vec<Known> {
+    let schema = ObjectBuilder::new().schema_type(Type::String).max_length(Some(255)).build();
+    let text = "Makes a repeat harmless: within 24 hours the same key with the same request gets the first answer, with \
+                `Idempotent-Replayed: true`; with another request it is a 422.";
+    let key = ParameterBuilder::new().name("Idempotency-Key").parameter_in(ParameterIn::Header);
+    let key = key.description(Some(text)).schema(Some(schema)).build();
+    operation.parameters.get_or_insert_default().push(RefOr::T(key));
+    vec![
+        ("400", "The body or the `Idempotency-Key` is malformed."),
+        ("409", "The state does not allow it, or the first request with this key is still under way."),
+        ("422", "A field is wrong, or the key was used for another request."),
+    ]
+}
+
+/// What can be wrong with whoever asks.
+fn of_caller(need: Need, method: &str) -> Vec<Known> {
+    let mut answers = Vec::new();
+    if !need.is_open() {
+        answers.push(("401", "No valid token, and no session."));
+        answers.push(("429", "Too many requests; see `Retry-After`."));
+        if method != "GET" {
+            answers.push(("415", "The body is of a type that this call does not read."));
+        }
+    }
+    let refused = match need {
+        Need::Public => return answers,
+        Need::SameOrigin => "Sent from another site.",
+        Need::AnyToken | Need::Session => "A session's write from another site, or one that needs a fresh log-in.",
+        Need::Ability(_) | Need::Operator(_) => {
+            "The token lacks the ability, or the session is from another site or not fresh."
+        }
+    };
+    answers.push(("403", refused));
+    answers
+}
+
+/// What can be wrong with what is asked, and with us.
+fn of_request(operation: &Operation, method: &str, path: &str) -> Vec<Known> {
+    let mut answers = vec![
+        ("500", "Our fault; the message has an id for the operator."),
+        ("503", "The database, or a worker that is needed, does not answer at the moment."),
+        ("504", "The answer did not begin in time; whether anything was done must be read."),
+    ];
+    if operation.request_body.is_some() {
+        answers.extend([
+            ("400", "The body is not what its `Content-Type` says."),
+            ("408", "The body did not arrive in time."),
+            ("413", "The body is larger than the operator allows (`http.max_body_bytes`)."),
+            ("415", "The body is of a type that this call does not read."),
+            ("422", "A field is missing or not valid; `errors` names each."),
+        ]);
+    }
+    if method == "POST" && operation.responses.responses.contains_key("201") {
+        answers.push(("409", "It cannot be made as things are: a limit of the team is reached, for one."));
+    }
+    if is_page(operation) && (operation.request_body.is_some() || operation.parameters.is_some()) {
+        answers.extend([("403", "Sent from another site."), ("429", "Too many tries; see `Retry-After`.")]);
+    }
+    if operation.parameters.iter().flatten().any(is_query) {
+        answers.push(("422", "A value of the query is not known; `errors` names it."));
+    }
+    if path.contains('{') {
+        answers.push(("404", "There is no such thing, or it is another team's: one answer for both."));
+    }
+    answers
+}
+
+/// Whether it answers people, whatever it answers.
+fn is_page(operation: &Operation) -> bool {
+    let answers = operation.responses.responses.values();
+    let mut contents = answers.filter_map(|answer| match answer {
+        RefOr::T(answer) => Some(&answer.content),
+        RefOr::Ref(_) => None,
+    });
+    contents.any(|content| content.contains_key("text/html"))
+}
+
+fn is_query(parameter: &RefOr<Parameter>) -> bool {
+    matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query)
 }
 
 /// One more paragraph of an operation's description.
@@ -99,6 +171,7 @@ pub(super) fn finish(mut document: OpenApi) -> OpenApi {
         "Set by `POST /api/auth/login`; `__Host-holdfast_session` where the installation is reached over TLS. A write needs a page of the same origin.",
     );
     components.add_security_scheme(COOKIE, SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
+    complete::complete(&mut document);
     document
 }
 

@@ -27,6 +27,7 @@ mod cascade;
 mod checks;
 mod confirm_stream;
 mod deliveries;
+mod docs;
 mod document;
 pub(crate) mod listeners;
 mod notification_settings;
@@ -94,6 +95,7 @@ fn definitions(t: &mut Table) {
     t.row("POST /setup", Need::Public, routes!(setup::submit::submit_setup));
     t.row("GET /confirm-stream", Need::Public, routes!(confirm_stream::show::show_stream_confirmation));
     t.row("POST /confirm-stream", Need::Public, routes!(confirm_stream::submit::confirm_stream));
+    t.row("GET /api/docs", Need::Public, routes!(docs::show::show_docs));
     t.row("GET /api/openapi.json", Need::Public, routes!(system::openapi::openapi_document));
     t.row("POST /api/auth/setup", Need::Public, routes!(auth::setup::setup_installation));
     t.row("GET /api/ssh-key", need(Can::CreateRemoteServers), routes!(ssh_key::show::show_ssh_key));

@@ -1,7 +1,8 @@
 //! The table of routes and abilities is what is enforced, and what is committed.
 
+use super::world::{ABSENT, Shown, World, at, name};
 use crate::extract::Need;
-use crate::routes::rows;
+use crate::routes::{Row, rows};
 use crate::testing::App;
 use axum::http::StatusCode;
 use holdfast_domain::{Abilities, Ability};
@@ -44,42 +45,119 @@ fn every_operation_of_the_document_has_exactly_one_row() {
     assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), described);
 }
 
+/// Each ability alone, at every route, with ids of the team's own things: what it opens is what the table says.
 #[tokio::test]
 async fn each_route_answers_exactly_those_who_may() {
-    let app = App::start().await;
-    let ann = app.person("ann@example.com", Abilities::All).await;
-    app.make_operator(&ann).await;
-    let bob = app.person("bob@example.com", Abilities::All).await;
-    for row in rows() {
-        let path = row.path.replace("{id}", "1");
-        let name = format!("{} {}", row.method, row.path);
-        if row.need.is_open() {
-            continue;
-        }
-        assert_eq!(app.call("", &row.method, &path, Value::Null).await.status, 401, "{name}");
-        if row.need == Need::Session {
-            let refused = app.call(&ann.token, &row.method, &path, Value::Null).await;
-            assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (403, &json!("session_required")), "{name}");
-            continue;
-        }
-        let (Need::Ability(needed) | Need::Operator(needed)) = row.need else {
-            let none = app.token(&ann, Abilities::Only(vec![])).await;
-            assert_ne!(app.call(&none, &row.method, &path, Value::Null).await.status, 403, "{name}");
-            continue;
-        };
-        let others = Ability::ALL.iter().copied().filter(|ability| *ability != needed).collect();
-        let others = app.token(&ann, Abilities::Only(others)).await;
-        let refused = app.call(&others, &row.method, &path, Value::Null).await;
-        assert_eq!(refused.status, 403, "{name}");
-        let message = refused.json()["message"].as_str().unwrap().to_owned();
-        assert!(message.ends_with(&format!("Required token ability scopes: {}", needed.as_str())), "{name}: {message}");
-        let only = app.token(&ann, Abilities::Only(vec![needed])).await;
-        let status = app.call(&only, &row.method, &path, Value::Null).await.status;
-        assert!(!matches!(status.as_u16(), 401 | 403 | 500), "{name}: {status}");
-        let of_bob = app.call(&bob.token, &row.method, &path, Value::Null).await;
-        let is_for_operators = matches!(row.need, Need::Operator(_));
-        assert_eq!(of_bob.status == 403 && of_bob.json()["code"] == "operators_only", is_for_operators, "{name}");
+    let world = World::new().await;
+    let before = world.anns_rows().await;
+    let ann = &world.ann.person;
+    let carl = world.app.person("carl@example.com", Abilities::All).await;
+    let ask = async |token: &str, row: &Row, id: i64| {
+        world.app.as_who(&Shown::Bearer(token.to_owned()), 1, (&row.method, &at(row, id)), &Value::Null).await
+    };
+    let closed: Vec<_> = rows().into_iter().filter(|row| !row.need.is_open()).collect();
+    let mut alone = Vec::new();
+    for ability in Ability::ALL.iter().copied() {
+        alone.push((ability, world.app.token(ann, Abilities::Only(vec![ability])).await));
     }
+    for row in &closed {
+        let name = name(row);
+        let own = if row.path.contains("{id}") { world.ann.id(&row.path) } else { 0 };
+        for (ability, token) in &alone {
+            if row.need == Need::Session {
+                let refused = ask(token, row, own).await;
+                assert_eq!(
+                    (refused.status.as_u16(), &refused.json()["code"]),
+                    (403, &json!("session_required")),
+                    "{name}"
+                );
+                continue;
+            }
+            let (Need::Ability(needed) | Need::Operator(needed)) = row.need else {
+                assert_ne!(ask(token, row, own).await.status, 403, "{name}");
+                continue;
+            };
+            if *ability == needed {
+                // An absent one: what the ability is for must not happen here.
+                let status = ask(token, row, ABSENT).await.status;
+                assert!(!matches!(status.as_u16(), 401 | 403 | 500), "{name}: {status}");
+                continue;
+            }
+            let refused = ask(token, row, own).await;
+            assert_eq!(refused.status, 403, "{name} with {}", ability.as_str());
+            let message = refused.json()["message"].as_str().unwrap().to_owned();
+            let names = message.ends_with(&format!("Required token ability scopes: {}", needed.as_str()));
+            assert!(names, "{name}: {message}");
+        }
+        let of_carl = ask(&carl.token, row, ABSENT).await;
+        let is_refused = of_carl.status == 403 && of_carl.json()["code"] == "operators_only";
+        assert_eq!(is_refused, matches!(row.need, Need::Operator(_)), "{name}");
+    }
+    assert_eq!(without_refusals(world.anns_rows().await), without_refusals(before), "a refused call did something");
+}
+
+/// That somebody was refused is written down, and the tokens of the test are new; nothing else may be.
+pub(super) fn without_refusals(rows: Vec<String>) -> Vec<String> {
+    let is_kept = |row: &String| !row.starts_with("public.audit_") && !row.starts_with("public.tokens ");
+    rows.into_iter().filter(is_kept).collect()
+}
+
+/// Every route answers what is no longer, not yet or never was a right as it answers nobody.
+#[tokio::test]
+async fn what_gives_no_right_is_answered_like_nobody() {
+    let world = World::new().await;
+    let (app, ann) = (&world.app, &world.ann.person);
+    let pool = app.database.owner_pool().await.unwrap();
+    let carl = app.person("carl@example.com", Abilities::All).await;
+    let carls_session = app.session(&carl).await;
+    let (ended, expired) = (app.session(ann).await, app.token(ann, Abilities::All).await);
+    let revoked = app.token(ann, Abilities::All).await;
+    let id = |token: &str| token.split_once('|').unwrap().0.parse::<i64>().unwrap();
+    let session = app.session(ann).await;
+    for (sql, id) in [
+        ("UPDATE tokens SET revoked_at = now() WHERE id = $1", id(&revoked)),
+        ("UPDATE tokens SET expires_at = now() - interval '1 s' WHERE id = $1", id(&expired)),
+        ("UPDATE users SET suspended_at = now() WHERE id = $1", carl.user_id.0),
+    ] {
+        assert_eq!(sqlx::query(sql).bind(id).execute(&pool).await.unwrap().rows_affected(), 1, "{sql}");
+    }
+    app.browse(&ended, "POST", "/api/auth/logout", Value::Null).await;
+    let hash: Vec<u8> = sqlx::query_scalar("SELECT secret_hash FROM tokens WHERE id = $1")
+        .bind(id(&ann.token))
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    let secret = ann.token.split_once('|').unwrap().1;
+    let none = [
+        Shown::Bearer(revoked),
+        Shown::Bearer(expired),
+        Shown::Bearer(carl.token.clone()),
+        Shown::Bearer(session.clone()),
+        Shown::Bearer(hash.iter().map(|byte| format!("{byte:02x}")).collect()),
+        Shown::Bearer(format!("{}|{secret}x", id(&ann.token))),
+        Shown::Bearer("1|".to_owned()),
+        Shown::Cookie(carls_session),
+        Shown::Cookie(ended),
+        Shown::Cookie(ann.token.clone()),
+        Shown::Cookie(secret.to_owned()),
+        Shown::Cookie(String::new()),
+    ];
+    let before = world.anns_rows().await;
+    let mut from = 0;
+    for row in rows().into_iter().filter(|row| !row.need.is_open()) {
+        let path = if row.path.contains("{id}") { at(&row, world.ann.id(&row.path)) } else { row.path.clone() };
+        let body = world.ann.body(&row);
+        let nobody = app.as_who(&Shown::Nothing, 0, (&row.method, &path), &body).await;
+        assert_eq!(nobody.status, 401, "{}", name(&row));
+        for shown in &none {
+            from += 1;
+            let answer = app.as_who(shown, from, (&row.method, &path), &body).await;
+            assert_eq!(answer.status, 401, "{} {shown:?}", name(&row));
+            assert_eq!(answer.bytes, nobody.bytes, "{} {shown:?}", name(&row));
+            assert_eq!(answer.headers, nobody.headers, "{} {shown:?}", name(&row));
+        }
+    }
+    assert_eq!(world.anns_rows().await, before, "a call without a right did something");
 }
 
 #[tokio::test]

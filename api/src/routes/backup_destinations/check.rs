@@ -13,7 +13,7 @@ use holdfast_domain::ticket::TicketAction;
 
 /// Writes a small object, reads it back and deletes it.
 #[utoipa::path(post, path = "/api/backup-destinations/{id}/check", tag = "backup-destinations", params(("id" = u64, Path)),
-    responses((status = 200, body = Data<CheckView>), (status = 503, body = crate::problem::ProblemBody)))]
+    responses((status = 200, body = Data<CheckView>), (status = 502, body = crate::problem::ProblemBody), (status = 503, body = crate::problem::ProblemBody)))]
 pub async fn check_backup_destination(
     State(state): State<ApiState>,
     auth: Authorized<may::UpdateBackupDestinations>,

@@ -34,7 +34,7 @@ const PASSED: [HeaderName; 7] = [
     responses((status = 200, description = "The bytes", content_type = "application/octet-stream", body = [u8]),
         (status = 206, description = "A range of them", content_type = "application/octet-stream", body = [u8]),
         (status = 409, body = crate::problem::ProblemBody), (status = 422, body = crate::problem::ProblemBody),
-        (status = 503, body = crate::problem::ProblemBody)))]
+        (status = 502, body = crate::problem::ProblemBody), (status = 503, body = crate::problem::ProblemBody)))]
 pub async fn download_backup(
     State(state): State<ApiState>,
     auth: Authorized<may::DownloadBackups>,

@@ -23,7 +23,7 @@ const MAX_LIMIT: u64 = 1_000;
     params(("id" = u64, Path), ("stream" = Option<String>, Query), ("path" = Option<String>, Query),
         ("offset" = Option<u64>, Query), ("limit" = Option<u64>, Query, description = "1 to 1000")),
     responses((status = 200, body = Data<ListingView>), (status = 409, body = crate::problem::ProblemBody),
-        (status = 422, body = crate::problem::ProblemBody), (status = 503, body = crate::problem::ProblemBody)))]
+        (status = 422, body = crate::problem::ProblemBody), (status = 502, body = crate::problem::ProblemBody), (status = 503, body = crate::problem::ProblemBody)))]
 pub async fn list_backup_files(
     State(state): State<ApiState>,
     auth: Authorized<may::ViewBackups>,

@@ -14,7 +14,7 @@ use holdfast_domain::ticket::TicketAction;
 /// Has a worker send a test message.
 #[utoipa::path(post, path = "/api/notification-streams/{id}/test", tag = "notification-streams",
     params(("id" = u64, Path)),
-    responses((status = 200, body = Data<CheckView>), (status = 503, body = crate::problem::ProblemBody)))]
+    responses((status = 200, body = Data<CheckView>), (status = 502, body = crate::problem::ProblemBody), (status = 503, body = crate::problem::ProblemBody)))]
 pub async fn test_notification_stream(
     State(state): State<ApiState>,
     auth: Authorized<may::UpdateNotificationStreams>,

@@ -13,7 +13,7 @@ use holdfast_domain::ticket::TicketAction;
 
 /// Connects, compares the host key, logs in and looks for the tools. The host key seen is then shown by `host-key`.
 #[utoipa::path(post, path = "/api/remote-servers/{id}/check", tag = "remote-servers", params(("id" = u64, Path)),
-    responses((status = 200, body = Data<CheckView>), (status = 503, body = crate::problem::ProblemBody)))]
+    responses((status = 200, body = Data<CheckView>), (status = 502, body = crate::problem::ProblemBody), (status = 503, body = crate::problem::ProblemBody)))]
 pub async fn check_remote_server(
     State(state): State<ApiState>,
     auth: Authorized<may::UpdateRemoteServers>,

@@ -29,7 +29,7 @@ const USERNAME: TextRule = TextRule::line(128);
         ("port" = Option<u16>, Query),
         ("username" = Option<String>, Query, description = "By default the user of the connection")),
     responses((status = 200, body = Data<DatabasesView>), (status = 409, body = crate::problem::ProblemBody),
-        (status = 422, body = crate::problem::ProblemBody), (status = 503, body = crate::problem::ProblemBody)))]
+        (status = 422, body = crate::problem::ProblemBody), (status = 502, body = crate::problem::ProblemBody), (status = 503, body = crate::problem::ProblemBody)))]
 pub async fn list_databases(
     State(state): State<ApiState>,
     auth: Authorized<may::UpdateRemoteServers>,

@@ -38,7 +38,7 @@ pub(super) fn done(token: &str) -> Response {
     let body = format!(
         "<h1>Holdfast is set up</h1><p>This is your API token. It may do everything in your team and is shown this once:</p>\
          <code>{}</code><p>Use it as <strong>Authorization: Bearer</strong> header. The calls are described at \
-         <a href=\"/api/openapi.json\">/api/openapi.json</a>.</p>",
+         <a href=\"/api/docs\">/api/docs</a>.</p>",
         escaped(token)
     );
     page(StatusCode::CREATED, "Holdfast is set up", &body)

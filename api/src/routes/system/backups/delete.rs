@@ -14,7 +14,7 @@ use serde_json::json;
 /// Removes a copy from its destination and from the list; one that is being made cannot be removed.
 #[utoipa::path(delete, path = "/api/system/backups/{id}", tag = "system", params(("id" = u64, Path)),
     responses((status = 200, body = Message), (status = 409, body = crate::problem::ProblemBody),
-        (status = 503, body = crate::problem::ProblemBody)))]
+        (status = 502, body = crate::problem::ProblemBody), (status = 503, body = crate::problem::ProblemBody)))]
 pub async fn delete_own_backup(
     State(state): State<ApiState>,
     auth: Authorized<may::ManageOwnBackups>,

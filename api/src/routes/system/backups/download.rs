@@ -16,7 +16,7 @@ use serde_json::json;
 #[utoipa::path(get, path = "/api/system/backups/{id}/download", tag = "system", params(("id" = u64, Path)),
     responses((status = 200, description = "The bytes", content_type = "application/octet-stream", body = [u8]),
         (status = 206, description = "A range of them", content_type = "application/octet-stream", body = [u8]),
-        (status = 409, body = crate::problem::ProblemBody), (status = 503, body = crate::problem::ProblemBody)))]
+        (status = 409, body = crate::problem::ProblemBody), (status = 502, body = crate::problem::ProblemBody), (status = 503, body = crate::problem::ProblemBody)))]
 pub async fn download_own_backup(
     State(state): State<ApiState>,
     auth: Authorized<may::ManageOwnBackups>,

@@ -33,7 +33,9 @@ SELECT t.id, t.user_id, t.remote_server_id, t.label, t.description, t.type, t.so
        coalesce(a.ids, '{}'), coalesce(a.labels, '{}'),
        EXISTS (SELECT FROM backup_runs r WHERE r.backup_task_id = t.id
                AND r.status IN ('queued', 'running', 'verifying')),
-       count(*) OVER ()
+       count(*) OVER (),
+       t.grace_secs, CASE WHEN t.is_expectation_due THEN NULL ELSE t.next_success_expected_by END, t.overdue_since,
+       t.sealed_ping_url IS NOT NULL
 FROM backup_tasks t, LATERAL (
     SELECT array_agg(g.id ORDER BY g.id) AS ids, array_agg(g.label ORDER BY g.id) AS labels
     FROM backup_task_tags x JOIN tags g ON g.id = x.tag_id WHERE x.backup_task_id = t.id) a
@@ -146,6 +148,10 @@ struct Task {
     tags: Vec<Tag>,
     notification_streams: Vec<i64>,
     alias: Option<String>,
+    grace_secs: Option<i32>,
+    next_success_expected_by: Option<String>,
+    overdue_since: Option<String>,
+    is_ping_url_set: bool,
 }
 
 #[derive(Serialize)]
@@ -271,5 +277,9 @@ fn task(row: &PgRow) -> sqlx::Result<Task> {
         tags: tag_ids.into_iter().zip(tag_labels).map(|(id, label)| Tag { id, label }).collect(),
         notification_streams: streams,
         alias: row.try_get(28)?,
+        grace_secs: row.try_get(35)?,
+        next_success_expected_by: row.try_get::<Option<_>, _>(36)?.map(utc),
+        overdue_since: row.try_get::<Option<_>, _>(37)?.map(utc),
+        is_ping_url_set: row.try_get(38)?,
     })
 }
