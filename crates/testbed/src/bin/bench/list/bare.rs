@@ -220,11 +220,10 @@ struct Tag {
 
 /// Everybody's zone is UTC here, so that local times are the same.
 fn task(row: &PgRow) -> sqlx::Result<Task> {
-    let utc = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let Jsonb(files): Jsonb<Files> = row.try_get(6)?;
     let (destinations, streams): (Vec<i64>, Vec<i64>) = (row.try_get(29)?, row.try_get(30)?);
     let (tag_ids, tag_labels): (Vec<i64>, Vec<String>) = (row.try_get(31)?, row.try_get(32)?);
-    let (time, isolated): (Option<String>, Option<String>) = (row.try_get(8)?, row.try_get(18)?);
+    let isolated: Option<String> = row.try_get(18)?;
     let last_run: Option<DateTime<Utc>> = row.try_get(21)?;
     let is_running: bool = row.try_get(33)?;
     let max_backups = row.try_get(13)?;
@@ -245,15 +244,7 @@ fn task(row: &PgRow) -> sqlx::Result<Task> {
             one_file_system: files.one_file_system,
             sparse: files.sparse,
         },
-        schedule: Schedule {
-            frequency: row.try_get(7)?,
-            scheduled_utc_time: time.clone(),
-            scheduled_local_time: time,
-            custom_cron: row.try_get(9)?,
-            timezone: row.try_get(10)?,
-            weekday: row.try_get(11)?,
-            next_run_at: row.try_get::<Option<_>, _>(12)?.map(utc),
-        },
+        schedule: schedule(row)?,
         storage: Storage { max_backups, appended_filename: row.try_get(14)?, path: row.try_get(15)? },
         notification_streams_count: streams.len(),
         status: if is_running { "running" } else { "ready" },
@@ -281,5 +272,22 @@ fn task(row: &PgRow) -> sqlx::Result<Task> {
         next_success_expected_by: row.try_get::<Option<_>, _>(36)?.map(utc),
         overdue_since: row.try_get::<Option<_>, _>(37)?.map(utc),
         is_ping_url_set: row.try_get(38)?,
+    })
+}
+
+fn utc(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+fn schedule(row: &PgRow) -> sqlx::Result<Schedule> {
+    let time: Option<String> = row.try_get(8)?;
+    Ok(Schedule {
+        frequency: row.try_get(7)?,
+        scheduled_utc_time: time.clone(),
+        scheduled_local_time: time,
+        custom_cron: row.try_get(9)?,
+        timezone: row.try_get(10)?,
+        weekday: row.try_get(11)?,
+        next_run_at: row.try_get::<Option<_>, _>(12)?.map(utc),
     })
 }
