@@ -211,7 +211,8 @@ async fn the_examples_of_requests_are_accepted() {
         // Two calls have the same example, and one server has one address.
         let is_taken = text.contains("has already been taken");
         let is_about_secrets = !fields.is_empty() && fields.iter().all(|field| secrets.contains(&field.as_str()));
-        if matches!(answer.status.as_u16(), 400 | 415 | 500) || (answer.status == 422 && !is_about_secrets && !is_taken) {
+        if matches!(answer.status.as_u16(), 400 | 415 | 500) || (answer.status == 422 && !is_about_secrets && !is_taken)
+        {
             refused.push(format!("{}: {} {text}", name(&row), answer.status));
         }
     }

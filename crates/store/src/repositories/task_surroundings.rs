@@ -55,7 +55,7 @@ struct Row {
 const DESTINATION: i32 = 1;
 const TAG: i32 = 2;
 const STREAM: i32 = 3;
-const UNFINISHED_RUN: i32 = 4;
+const READER: i32 = 5;
 
 // One scan a table, whatever the number of tasks; a subquery for each task took half as long again. The states are written
 // out, as in the index `backup_runs_active`, which is not used for a parameter.
@@ -91,13 +91,16 @@ impl TaskSurroundings<'_> {
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, SURROUNDINGS, values);
         for row in self.0.conn().query_all_raw(statement).await? {
             let Row { kind, task_id, id, text } = Row::from_query_result(&row, "")?;
-            let mut beside = || found.of.entry(task_id).or_default();
+            if kind == READER {
+                found.reader_timezone = text;
+                continue;
+            }
+            let beside = found.of.entry(task_id).or_default();
             match kind {
-                DESTINATION => beside().destination_ids.push(id),
-                TAG => beside().tags.push(AttachedTag { id, label: text.unwrap_or_default() }),
-                STREAM => beside().stream_ids.push(id),
-                UNFINISHED_RUN => beside().is_running = true,
-                _ => found.reader_timezone = text,
+                DESTINATION => beside.destination_ids.push(id),
+                TAG => beside.tags.push(AttachedTag { id, label: text.unwrap_or_default() }),
+                STREAM => beside.stream_ids.push(id),
+                _ => beside.is_running = true,
             }
         }
         Ok(found)
