@@ -19,12 +19,15 @@ pub struct DeliveryView {
     /// What happened: `failure`, `overdue`, …; null for a summary or a digest.
     #[schema(required)]
     event: Option<String>,
-    /// The stream it goes to; null where it goes to a person by mail.
+    /// The stream it goes to; null where it goes to a person or to the task's ping address.
     #[schema(required)]
     notification_stream_id: Option<i64>,
-    /// The person it goes to by mail; null where it goes to a stream.
+    /// The person it goes to by mail; null where it goes to a stream or to the task's ping address.
     #[schema(required)]
     user_id: Option<i64>,
+    /// `start`, `success`, `fail`: what the task's ping address is told; null of everything else.
+    #[schema(required)]
+    ping: Option<String>,
     /// The task it is about.
     #[schema(required)]
     backup_task_id: Option<i64>,
@@ -100,6 +103,7 @@ impl DeliveryView {
             event: row.event,
             notification_stream_id: row.notification_stream_id,
             user_id: row.user_id,
+            ping: row.ping,
             backup_task_id: row.backup_task_id,
             message_id: row.message_id,
             attempts: row.attempts,
