@@ -65,6 +65,7 @@ migrations! {
     m20261129_000017_task_names_and_webhooks,
     m20261129_000020_sessions,
     m20261129_000021_accounts,
+    m20261129_000022_login_failures,
     m20261129_000024_audit_chain,
     m20261129_000025_team_limits,
     m20261129_000026_suspensions,

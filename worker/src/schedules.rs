@@ -2,8 +2,8 @@
 
 use crate::context::WorkerContext;
 use crate::reconcile::{
-    absence, account_mails, closings, copy_leftovers, deliveries, digests, due_tasks, leftovers, prunes, purges,
-    recycle_bin, stray_copies, stray_own_backups, stray_restores, stray_runs, worker_row,
+    absence, account_mails, closings, copy_leftovers, deliveries, digests, due_tasks, leftovers, login_failures, prunes,
+    purges, recycle_bin, stray_copies, stray_own_backups, stray_restores, stray_runs, worker_row,
 };
 use holdfast_store::StoreError;
 use std::time::Duration;
@@ -36,6 +36,7 @@ pub async fn run_loops(context: &WorkerContext, stop: &CancellationToken) {
         often("closings").run(|| closings::reconcile(context)),
         often("copy_leftovers").run(|| copy_leftovers::reconcile(context)),
         often("leftovers").run(|| leftovers::reconcile(context)),
+        often("login_failures").run(|| login_failures::reconcile(context)),
         often("prunes").run(|| prunes::reconcile(context)),
         often("recycle_bin").run(|| recycle_bin::reconcile(context)),
         purge.run(|| purges::reconcile(context)),

@@ -76,7 +76,10 @@ pub async fn check_password(
     let fits = state.verify_password(password.clone(), stored).await?;
     match login {
         Some(login) if fits => rehashed(state, login, password).await,
-        _ => Err(wrong_credentials()),
+        _ => {
+            state.store().note_login_failure(email, visitor.address, now).await?;
+            Err(wrong_credentials())
+        }
     }
 }
 

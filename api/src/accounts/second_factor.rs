@@ -77,14 +77,16 @@ pub async fn check(
         let limit = TRIES_PER_MINUTE.unsigned_abs();
         return Err(Problem::throttled(&Refused::for_a_minute(limit, now), "Too Many Attempts."));
     }
-    if code.chars().count() > CODE_CHARS {
-        return Err(wrong());
-    }
     let tx = state.store().for_team(&access).await?;
     let is_right = match secret.step_of(code.trim(), now.timestamp()) {
         Some(step) => tx.two_factors().accept_step(user_id, step).await?,
+        None if code.chars().count() > CODE_CHARS => false,
         None => use_recovery_code(state, visitor, &tx, user_id, code).await?,
     };
+    if !is_right {
+        let details = json!({"wrong": "code"});
+        tx.audit_events().record("session.refused", &format!("users:{user_id}"), details).await?;
+    }
     tx.commit().await?;
     if is_right { Ok(()) } else { Err(wrong()) }
 }

@@ -116,9 +116,9 @@ fn definitions(t: &mut Table) {
     t.row("POST /api/backup-destinations/{id}/check", need(Can::UpdateBackupDestinations), routes!(backup_destinations::check::check_backup_destination));
     t.row("GET /api/backup-destinations/{id}/usage", need(Can::ViewBackupDestinations), routes!(backup_destinations::usage::show_backup_destination_usage));
     t.row("GET /api/notification-streams", need(Can::ViewNotificationStreams), routes!(notification_streams::list::list_notification_streams));
-    t.row("POST /api/notification-streams", need(Can::CreateNotificationStreams), routes!(notification_streams::create::create_notification_stream));
+    t.fresh("POST /api/notification-streams", need(Can::CreateNotificationStreams), routes!(notification_streams::create::create_notification_stream));
     t.row("GET /api/notification-streams/{id}", need(Can::ViewNotificationStreams), routes!(notification_streams::show::show_notification_stream));
-    t.row("PUT /api/notification-streams/{id}", need(Can::UpdateNotificationStreams), routes!(notification_streams::update::update_notification_stream));
+    t.fresh("PUT /api/notification-streams/{id}", need(Can::UpdateNotificationStreams), routes!(notification_streams::update::update_notification_stream));
     t.row("DELETE /api/notification-streams/{id}", need(Can::DeleteNotificationStreams), routes!(notification_streams::delete::delete_notification_stream));
     t.row("POST /api/notification-streams/{id}/test", need(Can::UpdateNotificationStreams), routes!(notification_streams::test::test_notification_stream));
     t.row("POST /api/notification-streams/{id}/confirmation", need(Can::UpdateNotificationStreams), routes!(notification_streams::ask_address::ask_stream_address));

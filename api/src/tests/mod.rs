@@ -2,6 +2,7 @@
 
 mod absence;
 mod account_links;
+mod audit_rows;
 mod authorization;
 mod bad_input;
 mod client_address;

@@ -50,6 +50,12 @@ impl Changes {
         self
     }
 
+    /// As [`Changes::field`], where they differ.
+    #[must_use]
+    pub fn field_if_changed<T: Serialize + PartialEq>(self, name: &str, before: T, after: T) -> Self {
+        if before == after { self } else { self.field(name, before, after) }
+    }
+
     /// A secret, by its sealed forms before and after: the same secret sealed anew counts as changed.
     #[must_use]
     pub fn secret(mut self, name: &str, before: Option<&[u8]>, after: Option<&[u8]>) -> Self {

@@ -28,6 +28,7 @@ use holdfast_domain::ids::TeamId;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqlxPostgresConnector, TransactionTrait};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How long a caller waits for a free connection before it answers that the database is unavailable.
@@ -123,6 +124,12 @@ impl TeamTx {
     #[must_use]
     pub fn access(&self) -> &Access {
         &self.access
+    }
+
+    /// The same transaction, of somebody at `address`: see [`Access::seen_from`].
+    #[must_use]
+    pub fn seen_from(self, address: IpAddr) -> Self {
+        Self { access: self.access.seen_from(Some(address)), ..self }
     }
 
     /// Makes the changes visible.

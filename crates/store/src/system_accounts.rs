@@ -7,7 +7,8 @@ use crate::{Access, Store, StoreError};
 use chrono::{DateTime, TimeDelta, Utc};
 use holdfast_domain::ids::{SessionId, TeamId, UserId};
 use holdfast_domain::{Abilities, Actor};
-use sea_orm::{FromQueryResult, TransactionTrait};
+use sea_orm::{ConnectionTrait, FromQueryResult, TransactionTrait};
+use std::net::IpAddr;
 
 /// What a session gives.
 #[derive(Clone, Debug)]
@@ -121,6 +122,26 @@ impl Store {
             },
             email: row.email,
         }))
+    }
+
+    /// Notes that a password was wrong for `email`, whoever has that address; [`Store::record_login_failures`] tells.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn note_login_failure(&self, email: &str, address: IpAddr, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let values = [email.into(), address.to_string().into(), now.into()];
+        self.db().execute_raw(call("SELECT note_login_failure($1, $2, $3)", values)).await?;
+        Ok(())
+    }
+
+    /// Tells the audit logs of those whose addresses they were for; how many were looked at.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn record_login_failures(&self, at_most: i32) -> Result<i64, StoreError> {
+        let statement = call("SELECT record_login_failures($1) AS n", [at_most.into()]);
+        let row = self.db().query_one_raw(statement).await?;
+        Ok(row.map(|row| row.try_get("", "n")).transpose()?.unwrap_or(0))
     }
 
     /// Makes the account of a registration, by using its link up in the same transaction.

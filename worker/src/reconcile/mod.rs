@@ -9,6 +9,7 @@ pub mod deliveries;
 pub mod digests;
 pub mod due_tasks;
 pub mod leftovers;
+pub mod login_failures;
 pub mod prunes;
 pub mod purges;
 pub mod recycle_bin;

@@ -13,9 +13,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use holdfast_domain::account_mail::AccountMailKind;
-use holdfast_store::Access;
 use holdfast_store::repositories::account_mails::LinkKind;
 use holdfast_store::system::Login;
+use holdfast_store::{Access, Changes};
 use holdfast_vault::ticket::LinkSecret;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -76,7 +76,9 @@ async fn set(
         mails::tell(state, &tx, AccountMailKind::PasswordChanged, &user.email, &body).await?;
     }
     let subject = format!("users:{}", new.user_id);
-    tx.audit_events().record("user.password", &subject, json!({"by": "reset"})).await?;
+    let (before, after) = (old.password_hash.as_bytes(), new.password_hash.as_bytes());
+    let changes = Changes::default().secret("password", Some(before), Some(after));
+    tx.audit_events().record_change("user.password", &subject, changes, json!({"by": "reset"})).await?;
     tx.commit().await?;
     Ok(new)
 }

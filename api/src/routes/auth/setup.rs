@@ -12,10 +12,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use holdfast_domain::Abilities;
 use holdfast_domain::ids::TokenId;
-use holdfast_store::TeamTx;
 use holdfast_store::repositories::team_keys::NewKeyRow;
 use holdfast_store::repositories::tokens::NewToken;
 use holdfast_store::system::{AccountOutcome, NewAccount};
+use holdfast_store::{Changes, TeamTx};
 use holdfast_vault::ticket::SetupSecret;
 use holdfast_vault::token::PlainToken;
 use holdfast_vault::{password, team_keys};
@@ -101,7 +101,7 @@ pub async fn setup_installation(
     open_link(&state, &visitor, &secret).await?;
     let body = Body::read(&mut fields);
     fields.finish()?;
-    Ok((StatusCode::CREATED, data(set_up(&state, body).await?)))
+    Ok((StatusCode::CREATED, data(set_up(&state, &visitor, body).await?)))
 }
 
 /// Whether `secret` opens the set-up; every try counts.
@@ -123,7 +123,7 @@ pub(in crate::routes) async fn open_link(
 ///
 /// # Errors
 /// 404 when the link was used meanwhile; 503 while no worker has recorded its key.
-pub(in crate::routes) async fn set_up(state: &ApiState, body: Body) -> Result<SetupDone, Problem> {
+pub(in crate::routes) async fn set_up(state: &ApiState, visitor: &Visitor, body: Body) -> Result<SetupDone, Problem> {
     let secret = SetupSecret::parse(body.token.as_deref().unwrap_or_default()).ok_or(Refusal::Closed)?;
     let sealer = state.sealer().await?;
     let new = NewAccount {
@@ -134,8 +134,9 @@ pub(in crate::routes) async fn set_up(state: &ApiState, body: Body) -> Result<Se
         team_uuid: state.with_rng(team_keys::random_uuid),
         is_operator: true,
     };
+    let changes = made(&new);
     let (tx, user_id) = match state.store().create_account(new, Some(secret.hash().as_bytes())).await? {
-        AccountOutcome::Created { tx, user_id } => (tx, user_id),
+        AccountOutcome::Created { tx, user_id } => (tx.seen_from(visitor.address), user_id),
         AccountOutcome::EmailTaken => return Err(Refusal::EmailTaken.into()),
         AccountOutcome::LinkClosed => return Err(Refusal::Closed.into()),
     };
@@ -144,10 +145,16 @@ pub(in crate::routes) async fn set_up(state: &ApiState, body: Body) -> Result<Se
     tx.team_keys().insert(keys.into_iter().map(key_row).collect()).await?;
     let token = state.with_rng(PlainToken::generate);
     let token_id = first_token(&tx, user_id, &token).await?;
-    tx.audit_events().record("installation.setup", &format!("users:{user_id}"), json!({})).await?;
+    tx.audit_events().record_change("installation.setup", &format!("users:{user_id}"), changes, json!({})).await?;
     tx.commit().await?;
     let wire = token.to_wire(token_id);
     Ok(SetupDone { user_id: user_id.0, team_id: team_id.0, token: wire.expose_secret().to_owned() })
+}
+
+/// What the audit log keeps of a person who was made.
+pub(in crate::routes) fn made(new: &NewAccount) -> Changes {
+    Changes::made(&json!({"name": new.name, "email": new.email, "timezone": new.timezone,
+        "is_operator": new.is_operator}))
 }
 
 pub(in crate::routes) fn key_row(key: team_keys::NewTeamKey) -> NewKeyRow {

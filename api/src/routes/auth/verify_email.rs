@@ -4,7 +4,7 @@
 //! address must not make that account by opening the link.
 
 use super::register::open;
-use super::setup::{Refusal, key_row};
+use super::setup::{Refusal, key_row, made};
 use crate::accounts::Visitor;
 use crate::extract::OurBody;
 use crate::problem::{Problem, ProblemBody};
@@ -68,15 +68,15 @@ pub async fn verify_email(
     if !state.verify_password(password.unwrap_or_default(), stored).await? {
         return Err(Problem::field("password", "This is not the password of the registration."));
     }
-    let made = make(&state, &secret, found.email, registration).await?;
+    let made = make(&state, &visitor, &secret, (found.email, registration)).await?;
     Ok((StatusCode::CREATED, data(made)))
 }
 
 async fn make(
     state: &ApiState,
+    visitor: &Visitor,
     secret: &LinkSecret,
-    email: String,
-    registration: Registration,
+    (email, registration): (String, Registration),
 ) -> Result<Registered, Problem> {
     let sealer = state.sealer().await?;
     let new = NewAccount {
@@ -87,16 +87,17 @@ async fn make(
         team_uuid: state.with_rng(team_keys::random_uuid),
         is_operator: false,
     };
+    let changes = made(&new);
     let made = state.store().create_registered_account(new, secret.hash().as_bytes(), state.now()).await?;
     let (tx, user_id) = match made {
-        AccountOutcome::Created { tx, user_id } => (tx, user_id),
+        AccountOutcome::Created { tx, user_id } => (tx.seen_from(visitor.address), user_id),
         AccountOutcome::EmailTaken => return Err(Refusal::EmailTaken.into()),
         AccountOutcome::LinkClosed => return Err(dead_link()),
     };
     let team_id = tx.team_id();
     let keys = state.with_rng(|rng| team_keys::generate(rng, &sealer, team_id));
     tx.team_keys().insert(keys.into_iter().map(key_row).collect()).await?;
-    tx.audit_events().record("user.register", &format!("users:{user_id}"), json!({})).await?;
+    tx.audit_events().record_change("user.register", &format!("users:{user_id}"), changes, json!({})).await?;
     tx.commit().await?;
     Ok(Registered { user_id: user_id.0, team_id: team_id.0 })
 }

@@ -12,8 +12,8 @@ use axum::Json;
 use axum::extract::State;
 use holdfast_domain::Ability;
 use holdfast_domain::ids::BackupId;
-use holdfast_store::TeamTx;
 use holdfast_store::repositories::retention::rule_of;
+use holdfast_store::{Changes, TeamTx};
 use serde_json::json;
 use utoipa::ToSchema;
 
@@ -64,10 +64,9 @@ pub async fn update_backup(
     if body.recycled == Some(true) && !auth.access.allows(Ability::DeleteBackups) {
         return Err(Problem::missing_ability(Ability::DeleteBackups));
     }
-    let changed = apply(&tx, id, &body).await?;
-    if changed {
-        let details = json!({"held": body.held, "recycled": body.recycled});
-        tx.audit_events().record("backup.update", &format!("backups:{id}"), details).await?;
+    let changes = apply(&tx, id, &body).await?;
+    if !changes.is_empty() {
+        tx.audit_events().record_change("backup.update", &format!("backups:{id}"), changes, json!({})).await?;
     }
     let row = found::<BackupId, _>(tx.backups().find(id).await?)?;
     let parts = tx.backups().parts(id).await?;
@@ -75,8 +74,8 @@ pub async fn update_backup(
     Ok(data(BackupView::whole(row, parts)))
 }
 
-/// Whether anything changed.
-async fn apply(tx: &TeamTx, id: BackupId, body: &Body) -> Result<bool, Problem> {
+/// What changed.
+async fn apply(tx: &TeamTx, id: BackupId, body: &Body) -> Result<Changes, Problem> {
     let locked = keeping::lock(tx, id).await?;
     let was_held = locked.backup.held;
     let mut held = body.held.unwrap_or(was_held);
@@ -102,5 +101,9 @@ async fn apply(tx: &TeamTx, id: BackupId, body: &Body) -> Result<bool, Problem> 
     if held != was_held {
         tx.retention().hold(id, held).await?;
     }
-    Ok(moved > 0 || held != was_held)
+    let changes = Changes::default().field_if_changed("held", was_held, held);
+    Ok(match body.recycled.filter(|_| moved > 0) {
+        Some(recycled) => changes.field("recycled", !recycled, recycled),
+        None => changes,
+    })
 }

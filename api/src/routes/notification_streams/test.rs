@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use holdfast_domain::ids::NotificationStreamId;
 use holdfast_domain::ticket::TicketAction;
+use serde_json::json;
 
 /// Has a worker send a test message.
 #[utoipa::path(post, path = "/api/notification-streams/{id}/test", tag = "notification-streams",
@@ -22,7 +23,8 @@ pub async fn test_notification_stream(
 ) -> Result<Json<Data<CheckView>>, Problem> {
     let tx = state.store().for_team(&auth.access).await?;
     found::<NotificationStreamId, _>(tx.notification_streams().find(id).await?)?;
+    tx.audit_events().record("notification_stream.test", &format!("notification_streams:{id}"), json!({})).await?;
     // A connection to the database is not held while a worker talks to a receiver.
-    drop(tx);
+    tx.commit().await?;
     checks::check(&state, &auth.access, TicketAction::TestNotificationStream { id }).await
 }

@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use holdfast_domain::ids::RemoteServerId;
 use holdfast_domain::ticket::TicketAction;
+use serde_json::json;
 
 /// Connects, compares the host key, logs in and looks for the tools. The host key seen is then shown by `host-key`.
 #[utoipa::path(post, path = "/api/remote-servers/{id}/check", tag = "remote-servers", params(("id" = u64, Path)),
@@ -21,7 +22,8 @@ pub async fn check_remote_server(
 ) -> Result<Json<Data<CheckView>>, Problem> {
     let tx = state.store().for_team(&auth.access).await?;
     found::<RemoteServerId, _>(tx.remote_servers().find(id).await?)?;
+    tx.audit_events().record("remote_server.check", &format!("remote_servers:{id}"), json!({})).await?;
     // A connection to the database is not held while a worker talks to a server.
-    drop(tx);
+    tx.commit().await?;
     checks::check(&state, &auth.access, TicketAction::CheckRemoteServer { id }).await
 }

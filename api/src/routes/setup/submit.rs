@@ -48,7 +48,7 @@ async fn run(state: &ApiState, visitor: &Visitor, fields: &mut Fields, token: &s
     open_link(state, visitor, token).await?;
     let body = Body::read(fields);
     std::mem::take(fields).finish()?;
-    Ok(set_up(state, body).await?.token)
+    Ok(set_up(state, visitor, body).await?.token)
 }
 
 /// What a browser says of where the form stood; a client that is no browser says nothing.

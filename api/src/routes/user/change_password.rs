@@ -14,6 +14,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use holdfast_domain::account_mail::AccountMailKind;
 use holdfast_domain::ids::UserId;
+use holdfast_store::Changes;
 use serde_json::json;
 use utoipa::ToSchema;
 
@@ -53,7 +54,9 @@ pub async fn change_password(
     }
     tx.sessions().end_all(auth.user_id, auth.access.actor().session_id()).await?;
     let headers = renew(&state, &tx).await?;
-    tx.audit_events().record("user.password", &format!("users:{}", auth.user_id), json!({"by": "change"})).await?;
+    let changes = Changes::default().secret("password", Some(login.password_hash.as_bytes()), Some(hash.as_bytes()));
+    let subject = format!("users:{}", auth.user_id);
+    tx.audit_events().record_change("user.password", &subject, changes, json!({"by": "change"})).await?;
     let body = mails::act(&state, &visitor);
     mails::tell(&state, &tx, AccountMailKind::PasswordChanged, &user.email, &body).await?;
     tx.commit().await?;

@@ -14,8 +14,10 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use holdfast_domain::digest;
 use holdfast_domain::ids::UserId;
+use holdfast_store::Changes;
 use holdfast_store::repositories::users::Profile;
 use holdfast_store::rows;
+use serde_json::json;
 use utoipa::ToSchema;
 use validator::Validate;
 
@@ -80,6 +82,7 @@ pub async fn update_user(
     let now = state.now();
     let tx = state.store().for_team(&auth.access).await?;
     let user = found::<UserId, _>(tx.users().find(auth.user_id).await?)?;
+    let before = user.clone();
     let next_digest_at = next_digest(&user, &body, now);
     if next_digest_at != user.next_digest_at {
         tx.digests().set_next(auth.user_id, next_digest_at).await?;
@@ -91,6 +94,14 @@ pub async fn update_user(
         page_size: body.page_size.and_then(|size| i32::try_from(size).ok()).or(user.page_size),
     };
     tx.users().update_profile(auth.user_id, &profile, now).await?;
+    let changes = Changes::default()
+        .field_if_changed("name", &before.name, &profile.name)
+        .field_if_changed("timezone", &before.timezone, &profile.timezone)
+        .field_if_changed("language", &before.language, &profile.language)
+        .field_if_changed("page_size", before.page_size, profile.page_size);
+    if !changes.is_empty() {
+        tx.audit_events().record_change("user.update", &format!("users:{}", auth.user_id), changes, json!({})).await?;
+    }
     let view = view(&tx, auth.user_id, now).await?;
     tx.commit().await?;
     Ok(data(view))

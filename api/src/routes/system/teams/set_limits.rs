@@ -12,6 +12,7 @@ use axum::Json;
 use axum::extract::State;
 use holdfast_domain::Limit;
 use holdfast_domain::ids::TeamId;
+use holdfast_store::Changes;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
@@ -58,8 +59,8 @@ pub async fn set_team_limits(
     fields.finish()?;
     let limits = Value::Object(limits);
     tx.operator().set_limits(id, limits.clone()).await?;
-    let details = json!({"before": before.limits, "after": limits});
-    tell_both(tx, Some(id), ("team.limits", &format!("teams:{id}")), (details.clone(), details)).await?;
+    let changes = Changes::between(&before.limits, &limits);
+    tell_both(tx, Some(id), ("team.limits", &format!("teams:{id}")), changes, (json!({}), json!({}))).await?;
     let tx = state.store().for_team(&auth.access).await?;
     let row = found::<TeamId, _>(tx.operator().team(id).await?)?;
     let (_, view) = super::view(&state, tx, row).await?;

@@ -2,7 +2,7 @@
 
 use crate::extract::{Authorized, OurBody, may};
 use crate::problem::Problem;
-use crate::routes::auth::setup::{Refusal, key_row};
+use crate::routes::auth::setup::{Refusal, key_row, made};
 use crate::state::ApiState;
 use crate::validation::{Fields, Presence, rules, texts};
 use crate::views::person::PersonView;
@@ -11,8 +11,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use holdfast_domain::ids::UserId;
+use holdfast_store::Access;
 use holdfast_store::system::{AccountOutcome, NewAccount};
-use holdfast_store::{Access, Changes};
 use holdfast_vault::{password, team_keys};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -82,11 +82,7 @@ async fn make(state: &ApiState, access: &Access, body: Body) -> Result<UserId, P
         team_uuid: state.with_rng(team_keys::random_uuid),
         is_operator: body.is_operator.unwrap_or(false),
     };
-    let changes = || {
-        Changes::made(&json!({"name": new.name, "email": new.email, "timezone": new.timezone,
-            "is_operator": new.is_operator}))
-    };
-    let (own, theirs) = (changes(), changes());
+    let (own, theirs) = (made(&new), made(&new));
     let (tx, id) = match state.store().create_account(new, None).await? {
         AccountOutcome::Created { tx, user_id } => (tx, user_id),
         AccountOutcome::EmailTaken | AccountOutcome::LinkClosed => return Err(Refusal::EmailTaken.into()),

@@ -13,7 +13,7 @@ use crate::views::person::PersonView;
 use axum::http::StatusCode;
 use holdfast_domain::ids::{TeamId, UserId};
 use holdfast_store::operator::{PersonRow, Refused};
-use holdfast_store::{StoreError, TeamTx};
+use holdfast_store::{Changes, StoreError, TeamTx};
 use serde_json::Value;
 
 /// Why nothing was done.
@@ -46,15 +46,15 @@ async fn show_row(tx: &TeamTx, id: UserId) -> Result<PersonRow, Problem> {
 pub(in crate::routes) async fn tell_both(
     tx: TeamTx,
     team: Option<TeamId>,
-    act: (&str, &str),
+    (action, subject): (&str, &str),
+    changes: Changes,
     (own, theirs): (Value, Value),
 ) -> Result<(), StoreError> {
-    let (action, subject) = act;
-    tx.audit_events().record(action, subject, own).await?;
+    tx.audit_events().record_change(action, subject, changes.clone(), own).await?;
     match team.filter(|team| *team != tx.team_id()) {
         Some(team) => {
             let tx = tx.into_team_of_operator(team).await?;
-            tx.audit_events().record(action, subject, theirs).await?;
+            tx.audit_events().record_change(action, subject, changes, theirs).await?;
             tx.commit().await
         }
         None => tx.commit().await,

@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{TeamId, UserId};
+use holdfast_store::Changes;
 use holdfast_store::operator::NewSuspension;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -74,7 +75,8 @@ pub async fn suspend_user(
     let view = super::show(&tx, id).await?;
     let theirs = json!({"reason": reason, "until": body.until});
     let own = json!({"reason": reason, "until": body.until, "note": body.note});
-    let act = ("user.suspend", format!("users:{id}"));
-    tell_both(tx, before.team_id.map(TeamId), (act.0, &act.1), (own, theirs)).await?;
+    let (subject, changes) = (format!("users:{id}"), Changes::default().field("is_suspended", false, true));
+    let team = before.team_id.map(TeamId);
+    tell_both(tx, team, ("user.suspend", &subject), changes, (own, theirs)).await?;
     Ok(data(view))
 }

@@ -10,6 +10,7 @@ use crate::views::{Data, data};
 use axum::Json;
 use axum::extract::State;
 use holdfast_domain::ids::{TeamId, UserId};
+use holdfast_store::Changes;
 use serde_json::json;
 use utoipa::ToSchema;
 
@@ -45,6 +46,7 @@ pub async fn unsuspend_user(
     let view = super::show(&tx, id).await?;
     let subject = format!("users:{id}");
     let told = (json!({"note": note}), json!({}));
-    tell_both(tx, before.team_id.map(TeamId), ("user.unsuspend", &subject), told).await?;
+    let changes = Changes::default().field("is_suspended", true, false);
+    tell_both(tx, before.team_id.map(TeamId), ("user.unsuspend", &subject), changes, told).await?;
     Ok(data(view))
 }

@@ -14,6 +14,7 @@ use holdfast_vault::totp::TotpSecret;
 use holdfast_vault::{SealContext, SealedColumn, team_keys};
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 /// What an authenticator app needs.
@@ -43,6 +44,7 @@ pub async fn begin_two_factor(
     if !tx.two_factors().begin(auth.user_id, seal_id, sealed, state.now()).await? {
         return Err(Problem::conflict("two_factor_is_on", "Two-factor log-in is on. Turn it off first."));
     }
+    tx.audit_events().record("two_factor.begin", &format!("users:{}", auth.user_id), json!({})).await?;
     tx.commit().await?;
     let begun = TwoFactorBegun {
         secret: secret.base32().expose_secret().to_owned(),

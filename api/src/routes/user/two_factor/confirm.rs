@@ -14,6 +14,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use holdfast_domain::account_mail::AccountMailKind;
 use holdfast_domain::ids::UserId;
+use holdfast_store::Changes;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -63,7 +64,10 @@ pub async fn confirm_two_factor(
     let codes = second_factor::new_codes(&state, &tx, auth.user_id).await?;
     tx.sessions().end_all(auth.user_id, auth.access.actor().session_id()).await?;
     let headers = renew(&state, &tx).await?;
-    tx.audit_events().record("two_factor.on", &format!("users:{}", auth.user_id), json!({})).await?;
+    let subject = format!("users:{}", auth.user_id);
+    tx.audit_events()
+        .record_change("two_factor.on", &subject, Changes::default().field("two_factor", "off", "on"), json!({}))
+        .await?;
     let user = found::<UserId, _>(tx.users().find(auth.user_id).await?)?;
     let body = mails::act(&state, &visitor);
     mails::tell(&state, &tx, AccountMailKind::TwoFactorOn, &user.email, &body).await?;

@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use holdfast_domain::account_mail::AccountMailKind;
 use holdfast_domain::ids::UserId;
+use holdfast_store::Changes;
 use serde_json::json;
 
 /// Turns two-factor log-in off, with its recovery codes. The session must be fresh, and a fresh session had its code.
@@ -27,7 +28,9 @@ pub async fn remove_two_factor(
     tx.sessions().end_all(auth.user_id, auth.access.actor().session_id()).await?;
     let headers = renew(&state, &tx).await?;
     if was_on {
-        tx.audit_events().record("two_factor.off", &format!("users:{}", auth.user_id), json!({})).await?;
+        let (subject, changes) =
+            (format!("users:{}", auth.user_id), Changes::default().field("two_factor", "on", "off"));
+        tx.audit_events().record_change("two_factor.off", &subject, changes, json!({})).await?;
         let user = found::<UserId, _>(tx.users().find(auth.user_id).await?)?;
         let body = mails::act(&state, &visitor);
         mails::tell(&state, &tx, AccountMailKind::TwoFactorOff, &user.email, &body).await?;
