@@ -23,6 +23,8 @@ pub struct Model {
     pub updated_at: DateTimeUtc,
     pub confirmed_at: Option<DateTimeUtc>,
     pub address_hash: Option<Vec<u8>>,
+    pub sealed_previous_second_value: Option<Vec<u8>>,
+    pub previous_until: Option<DateTimeUtc>,
 }
 
 /// No relations are declared: joins are written where they are used.

@@ -145,10 +145,16 @@ impl WorkerContext {
         i32::try_from(self.config.worker.max_attempts).unwrap_or(i32::MAX)
     }
 
-    /// What a team may have that has no limit of its own; 0 = no limit.
+    /// What a team may have that has no limits of its own.
+    #[must_use]
+    pub fn usual_limits(&self) -> TeamLimits {
+        TeamLimits::from_pairs(self.config.limits.pairs())
+    }
+
+    /// One of [`WorkerContext::usual_limits`]; 0 = no limit.
     #[must_use]
     pub fn usual_limit(&self, limit: Limit) -> i64 {
-        let number = TeamLimits::from_pairs(self.config.limits.pairs()).of(limit).unwrap_or(0);
+        let number = self.usual_limits().of(limit).unwrap_or(0);
         i64::try_from(number).unwrap_or(i64::MAX)
     }
 

@@ -59,11 +59,12 @@ pub fn open_stream(context: &WorkerContext, row: &rows::notification_streams::Mo
             Target::Gotify { server: config.server_url.ok_or(unusable)?, token: value, priority: config.priority }
         }
         StreamKind::Webhook => {
-            let secrets = second.ok_or(unusable)?;
-            Target::Webhook {
-                url: value,
-                secrets: secrets.expose_secret().split(' ').map(SecretString::from).collect(),
-            }
+            let previous = row.sealed_previous_second_value.as_deref();
+            let previous = previous.filter(|_| row.previous_until.is_some_and(|until| until > context.clock.now()));
+            let previous = previous.map(|sealed| open(SealedColumn::StreamSecondValue, sealed)).transpose()?;
+            let secrets = [Some(second.ok_or(unusable)?), previous].into_iter().flatten();
+            let each = |text: SecretString| text.expose_secret().split(' ').map(SecretString::from).collect::<Vec<_>>();
+            Target::Webhook { url: value, secrets: secrets.flat_map(each).collect() }
         }
     })
 }

@@ -120,6 +120,7 @@ fn definitions(t: &mut Table) {
     t.row("GET /api/notification-streams/{id}", need(Can::ViewNotificationStreams), routes!(notification_streams::show::show_notification_stream));
     t.fresh("PUT /api/notification-streams/{id}", need(Can::UpdateNotificationStreams), routes!(notification_streams::update::update_notification_stream));
     t.row("DELETE /api/notification-streams/{id}", need(Can::DeleteNotificationStreams), routes!(notification_streams::delete::delete_notification_stream));
+    t.fresh("POST /api/notification-streams/{id}/rotate-secret", need(Can::UpdateNotificationStreams), routes!(notification_streams::rotate_secret::rotate_stream_secret));
     t.row("POST /api/notification-streams/{id}/test", need(Can::UpdateNotificationStreams), routes!(notification_streams::test::test_notification_stream));
     t.row("POST /api/notification-streams/{id}/confirmation", need(Can::UpdateNotificationStreams), routes!(notification_streams::ask_address::ask_stream_address));
     t.row("GET /api/notification-settings", need(Can::ViewNotificationStreams), routes!(notification_settings::show::show_notification_settings));
@@ -186,6 +187,7 @@ fn results(t: &mut Table) {
     t.row("GET /api/restores", need(Can::RestoreBackups), routes!(restores::list::list_restores));
     t.row("GET /api/restores/{id}", need(Can::RestoreBackups), routes!(restores::show::show_restore));
     t.row("POST /api/restores/{id}/cancel", need(Can::RestoreBackups), routes!(restores::cancel::cancel_restore));
+    t.fresh("GET /api/account/export", Need::Session, routes!(account::export::export_account));
     t.fresh("DELETE /api/account", Need::Session, routes!(account::delete::delete_account));
     t.row("GET /metrics", Need::Metrics, routes!(system::metrics::show_metrics));
     t.row("GET /api/system/users", operator(Can::ManageUsers), routes!(system::users::list::list_users));

@@ -21,7 +21,8 @@ const WITHOUT: [(&str, &str); 5] = [
     ("POST /api/system/backups/{id}/restore", "never does anything"),
 ];
 /// Readings that take data out.
-const READINGS: [&str; 2] = ["GET /api/backups/{id}/download", "GET /api/system/backups/{id}/download"];
+const READINGS: [&str; 3] =
+    ["GET /api/backups/{id}/download", "GET /api/system/backups/{id}/download", "GET /api/account/export"];
 
 const EMAIL: &str = "ann@example.com";
 const PASSWORD: &str = "CANARY-first horse battery";
@@ -205,6 +206,7 @@ async fn definitions(walk: &mut Walk) -> Definitions {
     walk.act(route, &stream, change, &["notification_stream.update"]).await;
     let route = "POST /api/notification-streams/{id}/test";
     walk.act(route, &stream, none.clone(), &["notification_stream.test"]).await;
+    streams(walk, &stream).await;
     walk.act("DELETE /api/notification-streams/{id}", &stream, none.clone(), &["notification_stream.delete"]).await;
     let tag = walk.make("POST /api/tags", json!({"label": "t"}), "tag.create").await;
     walk.act("PUT /api/tags/{id}", &tag, json!({"label": "u"}), &["tag.update"]).await;
@@ -214,6 +216,21 @@ async fn definitions(walk: &mut Walk) -> Definitions {
     task["encryption_password"] = json!("CANARY-passphrase");
     let task = walk.make("POST /api/backup-tasks", task, "backup_task.create").await;
     Definitions { server, destination, task: task.as_i64().unwrap() }
+}
+
+async fn streams(walk: &mut Walk, stream: &Value) {
+    let hook = json!({"type": "webhook", "value": "https://example.net/CANARYj",
+        "additional_value": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"});
+    walk.act("PUT /api/notification-streams/{id}", stream, hook, &["notification_stream.update"]).await;
+    let route = "POST /api/notification-streams/{id}/rotate-secret";
+    let turned = walk.act(route, stream, Value::Null, &["notification_stream.rotate_secret"]).await;
+    walk.saw(&turned["data"]["secret"]);
+    let mail = json!({"label": "Mail", "type": "email", "value": "stranger@example.net", "events": ["failure"]});
+    let asking = walk.make("POST /api/notification-streams", mail, "notification_stream.create").await;
+    let route = "POST /api/notification-streams/{id}/confirmation";
+    walk.act(route, &asking, Value::Null, &["notification_stream.ask_address"]).await;
+    let token = walk.saw(&json!(link(&walk.app, "stream", "stranger@example.net").await));
+    walk.act("POST /confirm-stream", &Value::Null, json!({"token": token}), &["notification_stream.confirm"]).await;
 }
 
 async fn tasks(walk: &mut Walk, made: &Definitions) {
@@ -328,6 +345,7 @@ async fn every_act_is_told_once_and_no_row_has_a_secret() {
     let seen = "SELECT count(*) FROM audit_events WHERE actor IN ('token', 'session') AND ip_address IS NULL
                 AND action <> 'backup_task.run'";
     assert_eq!(sqlx::query_scalar::<_, i64>(seen).fetch_one(&pool).await.unwrap(), 0, "from where is told");
+    walk.act(READINGS[2], &Value::Null, Value::Null, &["account.export"]).await;
     let body = json!({"confirm": EMAIL, "delete_backups": true});
     walk.act("DELETE /api/account", &Value::Null, body, &["account.delete"]).await;
     let without: BTreeSet<String> = WITHOUT.iter().map(|(route, _)| (*route).to_owned()).collect();

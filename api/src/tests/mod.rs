@@ -1,6 +1,7 @@
 //! Tests of the API as a client meets it.
 
 mod absence;
+mod account;
 mod account_links;
 mod audit_rows;
 mod authorization;

@@ -142,3 +142,39 @@ async fn null_clears_what_is_no_secret_and_a_token_that_may_be_missing() {
     let kept = app.expect(&ann, ("PUT", &one), json!({"additional_value": null, "label": "x"}), 200).await;
     assert_eq!(kept["data"]["is_additional_value_set"], true, "a webhook is never unsigned");
 }
+
+#[tokio::test]
+async fn a_webhooks_secret_is_changed_without_a_gap() {
+    let app = App::start().await;
+    let ann = app.person("a@example.org", Abilities::All).await;
+    let hook = json!({"label": "Hook", "type": "webhook", "value": "https://example.net/x", "events": ["failure"]});
+    let made = app.expect(&ann, ("POST", PATH), hook, 201).await["data"].clone();
+    assert_eq!(made["previous_secret_until"], Value::Null);
+    let one = format!("{PATH}/{}", made["id"]);
+    let rotate = format!("{one}/rotate-secret");
+    let sealed = "SELECT sealed_second_value, sealed_previous_second_value FROM notification_streams";
+    let pool = app.database.owner_pool().await.unwrap();
+    let pair = async || -> (Option<Vec<u8>>, Option<Vec<u8>>) { sqlx::query_as(sealed).fetch_one(&pool).await.unwrap() };
+    let (first, _) = pair().await;
+    let turned = app.expect(&ann, ("POST", &rotate), Value::Null, 200).await["data"].clone();
+    assert!(turned["secret"].as_str().unwrap().starts_with("whsec_") && turned["secret"] != made["secret"]);
+    let until = (app.now() + chrono::TimeDelta::hours(24)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    assert_eq!(turned["previous_secret_until"], json!(until));
+    let (second, previous) = pair().await;
+    assert!(previous == first && second != first);
+    let shown = app.expect(&ann, ("GET", &one), Value::Null, 200).await;
+    assert!(shown["data"].get("secret").is_none(), "it is shown once");
+    app.expect(&ann, ("POST", &rotate), Value::Null, 200).await;
+    assert_eq!(pair().await.1, second, "the one before that is dead");
+    // Another receiver never sees a signature by the old one's secret.
+    let moved = json!({"value": "https://example.com/y", "additional_value": made["secret"]});
+    app.expect(&ann, ("PUT", &one), moved, 200).await;
+    assert_eq!(pair().await.1, None);
+    let other = app.expect(&ann, ("POST", PATH), discord(), 201).await;
+    let rotate_other = format!("{PATH}/{}/rotate-secret", other["data"]["id"]);
+    assert_eq!(app.expect(&ann, ("POST", &rotate_other), Value::Null, 409).await["code"], "no_signing_secret");
+    let bob = app.person("b@example.org", Abilities::All).await;
+    app.expect(&bob, ("POST", &rotate), Value::Null, 404).await;
+    let audit = app.expect(&ann, ("GET", "/api/audit-events"), Value::Null, 200).await.to_string();
+    assert!(audit.contains("notification_stream.rotate_secret") && !audit.contains("whsec_"), "{audit}");
+}

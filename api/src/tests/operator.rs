@@ -1,6 +1,6 @@
 //! Those who run the installation: suspending, limits, deleting; and what the audit log keeps of it.
 
-use crate::testing::App;
+use crate::testing::{Answer, App};
 use holdfast_domain::Abilities;
 use serde_json::{Value, json};
 
@@ -96,4 +96,82 @@ async fn any_number_of_creates_at_once_never_exceed_a_limit() {
     assert_eq!(limits["data"]["backup_destinations"], json!({"used": 3, "allowed": 3}));
     assert_eq!(limits["data"]["tokens"]["allowed"], Value::Null);
     assert_eq!(app.expect(&ann, ("GET", "/api/system/teams"), Value::Null, 200).await["meta"]["total"], 1);
+}
+
+/// How many of 12 requests at once are let in; the others are told which limit it was.
+async fn let_in(request: impl AsyncFn(usize) -> Answer, limit: &str) -> usize {
+    let answers = futures_util::future::join_all((0..12).map(&request)).await;
+    for refused in answers.iter().filter(|answer| !answer.status.is_success()) {
+        let body = refused.json();
+        assert_eq!((refused.status.as_u16(), &body["code"], &body["limit"]), (409, &json!("limit_reached"), &json!(limit)));
+    }
+    answers.iter().filter(|answer| answer.status.is_success()).count()
+}
+
+#[tokio::test]
+async fn two_requests_at_once_never_exceed_any_limit_that_counts() {
+    let app = App::start().await;
+    let ann = app.person("ann@example.com", Abilities::All).await;
+    app.make_operator(&ann).await;
+    let made = app.definitions(&ann).await;
+    let tasks = futures_util::future::join_all((0..4).map(async |_| {
+        let body = crate::testing::task_body(made.server, made.destination);
+        app.expect(&ann, ("POST", "/api/backup-tasks"), body, 201).await["data"]["id"].clone()
+    }))
+    .await;
+    let session = app.session(&ann).await;
+    let limits = json!({"remote_servers": 3, "backup_tasks": 7, "notification_streams": 2, "tokens": 4, "runs_at_once": 2});
+    app.expect(&ann, ("PUT", &format!("/api/system/teams/{}/limits", ann.team_id)), limits, 200).await;
+    let post = async |path: &str, body: Value| app.call(&ann.token, "POST", path, body).await;
+    let server = async |n: usize| {
+        post("/api/remote-servers", json!({"label": "s", "ip_address": "10.0.1.1", "username": "u", "port": 1000 + n})).await
+    };
+    assert_eq!(let_in(server, "remote_servers").await, 2);
+    let task = async |n: usize| match n % 2 {
+        0 => post("/api/backup-tasks", crate::testing::task_body(made.server, made.destination)).await,
+        _ => post(&format!("/api/backup-tasks/{}/duplicate", made.task), Value::Null).await,
+    };
+    assert_eq!(let_in(task, "backup_tasks").await, 2);
+    let stream = async |_| {
+        let body = json!({"label": "h", "type": "webhook", "value": "https://example.net/x"});
+        post("/api/notification-streams", body).await
+    };
+    assert_eq!(let_in(stream, "notification_streams").await, 2);
+    let token = async |_| {
+        app.browse(&session, "POST", "/api/tokens", json!({"name": "t", "abilities": ["*"]})).await
+    };
+    assert_eq!(let_in(token, "tokens").await, 3);
+    let run = async |n: usize| post(&format!("/api/backup-tasks/{}/run", tasks[n % 4]), Value::Null).await;
+    let answers = futures_util::future::join_all((0..12).map(run)).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 202).count(), 2, "a task that runs is refused besides");
+    let used = app.expect(&ann, ("GET", "/api/teams/current/limits"), Value::Null, 200).await;
+    assert_eq!(used["data"]["runs_at_once"], json!({"used": 2, "allowed": 2}));
+    assert_eq!(used["data"]["tokens"], json!({"used": 4, "allowed": 4}));
+}
+
+#[tokio::test]
+async fn a_schedule_may_not_be_closer_than_the_limit() {
+    let app = App::start().await;
+    let ann = app.person("ann@example.com", Abilities::All).await;
+    app.make_operator(&ann).await;
+    let made = app.definitions(&ann).await;
+    let limits = json!({"min_interval_secs": 3600});
+    app.expect(&ann, ("PUT", &format!("/api/system/teams/{}/limits", ann.team_id)), limits, 200).await;
+    let body = |cron: &str| {
+        let mut body = crate::testing::task_body(made.server, made.destination);
+        body["frequency"] = json!("custom");
+        body["custom_cron"] = json!(cron);
+        body.as_object_mut().unwrap().remove("time_to_run_at");
+        body
+    };
+    for too_often in ["*/30 * * * *", "0,59 * * * *"] {
+        let refused = app.expect(&ann, ("POST", "/api/backup-tasks"), body(too_often), 409).await;
+        assert_eq!(refused["limit"], "min_interval_secs", "{too_often}");
+    }
+    let hourly = app.expect(&ann, ("POST", "/api/backup-tasks"), body("0 * * * *"), 201).await;
+    let path = format!("/api/backup-tasks/{}", hourly["data"]["id"]);
+    let refused = app.expect(&ann, ("PUT", &path), body("*/10 * * * *"), 409).await;
+    assert_eq!((&refused["code"], &refused["allowed"]), (&json!("limit_reached"), &json!(3600)));
+    let kept = app.expect(&ann, ("GET", &path), Value::Null, 200).await;
+    assert_eq!(kept["data"]["schedule"]["custom_cron"], "0 * * * *");
 }

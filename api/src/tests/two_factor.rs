@@ -194,3 +194,74 @@ async fn without_the_log_in_key_nobody_slips_past_it() {
     let refused = bob.must(&app, ("POST", "/api/user/two-factor"), Value::Null, 503).await;
     assert_eq!(refused["code"], "two_factor_unavailable");
 }
+
+/// What each open route that takes a body does for somebody who has everything of a person but their second factor:
+/// password, mailbox, a link of each kind. A new open route must be added here.
+const WAYS_IN: [&str; 13] = [
+    "POST /api/auth/register",
+    "POST /api/auth/verify-email",
+    "POST /api/auth/verify-email/resend",
+    "POST /api/auth/login",
+    "POST /api/auth/two-factor",
+    "POST /api/auth/forgot-password",
+    "POST /api/auth/reset-password",
+    "POST /api/sanctum/token",
+    "POST /api/user/email/confirm",
+    "POST /api/auth/setup",
+    "POST /setup",
+    "POST /webhooks/backup-tasks/{id}/run",
+    "POST /confirm-stream",
+];
+
+#[tokio::test]
+async fn no_open_route_lets_anybody_in_without_it() {
+    let app = App::start().await;
+    person(&app, "ann@example.com").await;
+    let mut owner = logged_in(&app, "ann@example.com").await;
+    let (secret, _) = two_factor(&app, &mut owner).await;
+    app.pass(TimeDelta::minutes(2));
+    let code = secret.code_at(app.now().timestamp());
+    owner.must(&app, ("POST", "/api/user/email"), json!({"email": "new@example.com", "code": code}), 202).await;
+    let mut thief = Browser::at("203.0.113.5");
+    thief.must(&app, ("POST", "/api/auth/forgot-password"), json!({"email": "ann@example.com"}), 202).await;
+    let (reset, email) =
+        (link(&app, "reset", "ann@example.com").await, link(&app, "email", "new@example.com").await);
+    let pool = app.database.owner_pool().await.unwrap();
+    let tokens_before: i64 = sqlx::query_scalar("SELECT count(*) FROM tokens").fetch_one(&pool).await.unwrap();
+    let open = crate::routes::rows().into_iter().filter(|row| row.need.is_open() && row.method != "GET");
+    for row in open {
+        let name = format!("{} {}", row.method, row.path);
+        assert!(WAYS_IN.contains(&name.as_str()), "{name}: say here that it lets nobody in");
+        app.pass(TimeDelta::minutes(2));
+        let mut body = json!({"email": "ann@example.com", "password": PASSWORD});
+        let more = match row.path.as_str() {
+            "/api/auth/register" => json!({"name": "Ann", "timezone": "UTC"}),
+            "/api/auth/reset-password" => json!({"token": reset, "email": null, "password": "another horse battery"}),
+            "/api/user/email/confirm" => json!({"token": email}),
+            "/api/auth/verify-email" | "/api/auth/setup" | "/setup" => json!({"token": reset}),
+            "/api/sanctum/token" => json!({"device_name": "Phone", "password": "another horse battery"}),
+            "/api/auth/two-factor" => json!({"code": "000000"}),
+            _ => json!({}),
+        };
+        for (field, value) in more.as_object().unwrap() {
+            body[field] = value.clone();
+        }
+        body.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        thief.cookies.remove("holdfast_session");
+        let answer = thief.ask(&app, &row.method, &row.path.replace("{id}", "1"), body).await;
+        let text = String::from_utf8_lossy(&answer.bytes).into_owned();
+        assert!(answer.status.as_u16() < 500, "{name}: {text}");
+        assert_eq!(thief.status(&app).await, 401, "{name}: {text}");
+        assert!(!text.contains("hf_"), "{name}: {text}");
+    }
+    let tokens: i64 = sqlx::query_scalar("SELECT count(*) FROM tokens").fetch_one(&pool).await.unwrap();
+    assert_eq!(tokens, tokens_before);
+    // Both links did what they are for, and no more.
+    let (email, full): (String, i64) = sqlx::query_as(
+        "SELECT u.email, (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.stage = 'full') FROM users u",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!((email.as_str(), full), ("new@example.com", 0));
+}

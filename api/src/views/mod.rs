@@ -8,6 +8,7 @@ pub mod backup_run;
 pub mod backup_task;
 pub mod database;
 pub mod delivery;
+pub mod export;
 pub mod human_time;
 pub mod keeping;
 pub mod log;

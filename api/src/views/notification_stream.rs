@@ -28,6 +28,9 @@ pub struct NotificationStreamView {
     is_additional_value_set: bool,
     /// False while the owner of an e-mail stream's address has not agreed; nothing is sent there until then.
     is_confirmed: bool,
+    /// Until then a webhook's signing secret from before signs beside the present one; null where none does.
+    #[schema(required)]
+    previous_secret_until: Option<String>,
     config: StreamConfigView,
     /// A signing secret that was made by this very request; shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +77,7 @@ impl NotificationStreamView {
             is_value_set: true,
             is_confirmed: row.r#type != StreamKind::Email.as_str() || row.confirmed_at.is_some(),
             is_additional_value_set: row.sealed_second_value.is_some(),
+            previous_secret_until: time::utc_or_null(row.previous_until),
             config: StreamConfigView { server_url: config.server_url, priority: config.priority },
             kind: row.r#type,
             secret: None,

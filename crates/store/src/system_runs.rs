@@ -4,6 +4,7 @@
 use crate::{Access, Store, StoreError, TeamTx};
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{BackupRunId, BackupTaskId, RestoreId, TeamId};
+use holdfast_domain::{Limit, TeamLimits};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TransactionTrait, Value};
 
 /// What a claim won.
@@ -144,14 +145,16 @@ impl Store {
             .collect()
     }
 
-    /// Locks the task that has been due longest, if no other scheduler has it.
+    /// Locks the task that has been due longest, and its team, if nobody else has them. A task whose team has as many runs
+    /// at once as it may is left for later.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn lock_due_task(&self) -> Result<Option<DueTask>, StoreError> {
+    pub async fn lock_due_task(&self, defaults: &TeamLimits) -> Result<Option<DueTask>, StoreError> {
+        let usual = defaults.of(Limit::RunsAtOnce).map_or(0, |n| i64::try_from(n).unwrap_or(i64::MAX));
         let txn = self.db().begin().await?;
-        let sql = "SELECT team_id, backup_task_id, now() AS now FROM due_backup_tasks(1)";
-        let Some(row) = txn.query_one_raw(statement(sql, [])).await? else {
+        let sql = "SELECT team_id, backup_task_id, now() AS now FROM due_backup_tasks(1, $1)";
+        let Some(row) = txn.query_one_raw(statement(sql, [usual.into()])).await? else {
             return Ok(None);
         };
         let team_id = TeamId(row.try_get("", "team_id")?);

@@ -129,9 +129,28 @@ async fn every_channel_delivers_to_a_receiver_of_its_protocol() -> Result<()> {
     tested(&site, "webhook", hook).await?;
     names("webhook", &to.webhook.message().await.context("webhook")?, "/data/lines/0")?;
 
+    a_secret_is_changed_without_a_gap(&site, &to).await?;
     wrong_keys(&site, &to).await?;
     a_stranger_agrees(&site, &mut to.mail).await?;
     site.product.stop().await
+}
+
+/// A receiver that knows the first secret alone takes what is sent after one change of it, and nothing after two.
+async fn a_secret_is_changed_without_a_gap(site: &Site, to: &Receivers) -> Result<()> {
+    let hook = json!({"label": "turned", "type": "webhook", "events": [], "additional_value": SIGNING,
+        "value": format!("{}/hook", to.webhook.url())});
+    let made = site.client.post("notification-streams", &hook).await?;
+    let path = format!("notification-streams/{}", made["data"]["id"]);
+    let (rotate, test) = (format!("{path}/rotate-secret"), format!("{path}/test"));
+    let turned = site.client.post(&rotate, &json!({})).await?;
+    ensure!(turned["data"]["previous_secret_until"].is_string(), "{turned:#}");
+    let answer = site.client.post(&test, &json!({})).await?;
+    ensure!(answer["data"]["ok"] == json!(true), "the old secret signs too: {answer:#}");
+    names("turned", &to.webhook.message().await.context("webhook")?, "/data/lines/0")?;
+    site.client.post(&rotate, &json!({})).await?;
+    let answer = site.client.raw(Method::POST, &test, Some(&json!({}))).await?;
+    ensure!(answer.body["data"]["ok"] == json!(false), "the first secret is dead: {answer:?}");
+    Ok(())
 }
 
 /// What a service refuses is told as such, without its words.

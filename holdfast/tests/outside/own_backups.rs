@@ -87,6 +87,12 @@ async fn a_copy_made_under_writes_becomes_a_new_installation() -> Result<()> {
     ensure!(some >= Some(1) && some <= all, "{some:?} of {all:?}");
     // Of itself it knows nothing: it was not finished when it was written.
     assert_eq!(client.at(product.operator_url()).get("system/backups").await?["meta"]["total"], 0);
+    // The audit log came along whole, and goes on.
+    let before = client.get("audit-events/verify").await?["data"].take();
+    ensure!(before["ok"] == true && before["links"].as_u64() > Some(1), "{before:#}");
+    client.post("tags", &json!({"label": "after"})).await?;
+    let after = client.get("audit-events/verify").await?["data"].take();
+    ensure!(after["ok"] == true && after["links"].as_u64() > before["links"].as_u64(), "{after:#}");
     product.stop().await?;
     site.product.stop().await
 }

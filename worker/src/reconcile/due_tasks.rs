@@ -3,11 +3,13 @@
 
 use crate::context::WorkerContext;
 use chrono::{DateTime, Utc};
+use holdfast_domain::Limit;
+use holdfast_domain::ids::BackupTaskId;
 use holdfast_domain::schedule::{Schedule, ScheduleColumns};
 use holdfast_store::queue::{self, Job};
 use holdfast_store::repositories::schedule::ScheduledRun;
 use holdfast_store::system_runs::DueTask;
-use holdfast_store::{StoreError, rows};
+use holdfast_store::{StoreError, TeamTx, rows};
 
 /// Tasks of one round.
 const AT_MOST: usize = 200;
@@ -21,7 +23,7 @@ const PASSED_MAX: u32 = 100;
 /// The database failed; what was done stays done.
 pub async fn reconcile(context: &WorkerContext) -> Result<(), StoreError> {
     for _ in 0..AT_MOST {
-        let Some(due) = context.store.lock_due_task().await? else { return Ok(()) };
+        let Some(due) = context.store.lock_due_task(&context.usual_limits()).await? else { return Ok(()) };
         schedule(context, due).await?;
     }
     Ok(())
@@ -33,10 +35,18 @@ async fn schedule(context: &WorkerContext, due: DueTask) -> Result<(), StoreErro
     // A suspended team's schedules go on without runs, so that nothing is made up for when the suspension is lifted.
     let is_suspended = tx.sealed().team().await?.suspended_at.is_some();
     if let Some(scheduled_for) = task.next_run_at.filter(|_| !is_suspended) {
+        if is_for_later(context, &tx, task_id).await? {
+            return Ok(());
+        }
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
         let bits = u128::from(context.random.bits()) << 64 | u128::from(context.random.bits());
         let ulid = ulid::Ulid::from_parts(millis, bits).to_string();
-        match tx.schedule_run(task_id, scheduled_for, &ulid).await? {
+        let is_full = tx.team_limits().take(Limit::StoredBytes, &context.usual_limits()).await?.is_err();
+        let made = match is_full {
+            true => tx.skip_run(task_id, scheduled_for, &ulid, "The team's copies take all the bytes that they may.").await,
+            false => tx.schedule_run(task_id, scheduled_for, &ulid).await,
+        };
+        match made? {
             ScheduledRun::Queued(run) => {
                 queue::enqueue(&tx, Job::ExecuteRun(run, 1)).await?;
                 if let Some(reason) = passed(&task, scheduled_for, now) {
@@ -44,7 +54,7 @@ async fn schedule(context: &WorkerContext, due: DueTask) -> Result<(), StoreErro
                 }
                 tracing::info!(task = %task_id, %run, "a due run was queued");
             }
-            ScheduledRun::Skipped => tracing::info!(task = %task_id, "a due run was skipped: one is active"),
+            ScheduledRun::Skipped => tracing::info!(task = %task_id, is_full, "a due run was skipped"),
             ScheduledRun::Exists => {}
         }
     }
@@ -73,6 +83,15 @@ fn passed(task: &rows::backup_tasks::Model, due: DateTime<Utc>, now: DateTime<Ut
             "{count} {many}due times passed while nothing could run them; the run that begins now makes up for all."
         )),
     }
+}
+
+/// Whether the team has as many runs as it may have at once: the task stays due until one of them ends. Counted anew under
+/// the team's lock, since what found the task counted before it. A task that runs is not put off, but skipped.
+async fn is_for_later(context: &WorkerContext, tx: &TeamTx, task: BackupTaskId) -> Result<bool, StoreError> {
+    if tx.backup_runs().active_of(task).await?.is_some() {
+        return Ok(false);
+    }
+    Ok(tx.team_limits().take(Limit::RunsAtOnce, &context.usual_limits()).await?.is_err())
 }
 
 /// None for a task without schedule, and for one whose schedule cannot be read: it is not due for ever.

@@ -4,6 +4,7 @@
 
 mod absence;
 mod claims;
+mod closings;
 mod database_link;
 mod deliveries;
 mod digests;

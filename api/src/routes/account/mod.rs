@@ -1,3 +1,4 @@
 //! The caller's own account.
 
 pub mod delete;
+pub mod export;

@@ -25,6 +25,7 @@ pub async fn list_audit_events(
     let filter = AuditFilter {
         action: paging.filter("action").map(str::to_owned),
         user_id: paging.filter_id("user_id"),
+        about_user_id: None,
         since: paging.since()?,
         until: paging.until()?,
         search: paging.search().map(str::to_owned),

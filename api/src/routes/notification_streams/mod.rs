@@ -4,6 +4,7 @@ pub mod ask_address;
 pub mod create;
 pub mod delete;
 pub mod list;
+pub mod rotate_secret;
 pub mod show;
 pub mod test;
 pub mod update;

@@ -54,6 +54,7 @@ pub async fn update_notification_stream(
     let is_optional = matches!(kind, StreamKind::Ntfy | StreamKind::Telegram);
     if is_other_kind || (is_optional && body.clears_additional_value) {
         row.sealed_second_value = None;
+        (row.sealed_previous_second_value, row.previous_until) = (None, None);
     }
     let mut seal = RowSeal::new(&state, auth.access.team_id(), row.seal_id);
     if let Some(sealed) = seal.seal(SealedColumn::StreamValue, body.value.as_deref()).await? {
@@ -61,6 +62,8 @@ pub async fn update_notification_stream(
     }
     if let Some(sealed) = seal.seal(SealedColumn::StreamSecondValue, body.additional_value.as_deref()).await? {
         row.sealed_second_value = Some(sealed);
+        // Whoever enters a secret says which ones sign; and another receiver must not be sent a signature of the old one's.
+        (row.sealed_previous_second_value, row.previous_until) = (None, None);
     }
     let to_ask = set_address(&state, &tx, &mut row, (kind, body.value.as_deref())).await?;
     row.events = body.events(&row.events);

@@ -24,7 +24,7 @@ pub async fn show_user(
 }
 
 /// The person as the wire shows them, read within `tx`.
-pub(super) async fn view(tx: &TeamTx, user_id: UserId, now: DateTime<Utc>) -> Result<UserView, Problem> {
+pub(in crate::routes) async fn view(tx: &TeamTx, user_id: UserId, now: DateTime<Utc>) -> Result<UserView, Problem> {
     let user = found::<UserId, _>(tx.users().find(user_id).await?)?;
     let zone = time::zone(&user.timezone);
     let midnight = now.with_timezone(&zone).date_naive().and_time(chrono::NaiveTime::MIN);

@@ -29,6 +29,8 @@ pub struct AuditFilter {
     pub action: Option<String>,
     /// Done by this person.
     pub user_id: Option<i64>,
+    /// Done by this person, or to their account.
+    pub about_user_id: Option<i64>,
     /// At or after.
     pub since: Option<DateTime<Utc>>,
     /// Before.
@@ -117,6 +119,10 @@ impl AuditEvents<'_> {
         }
         if let Some(user) = filter.user_id {
             select = select.filter(table::Column::UserId.eq(user));
+        }
+        if let Some(user) = filter.about_user_id {
+            let is_about = table::Column::UserId.eq(user).or(table::Column::Subject.eq(format!("users:{user}")));
+            select = select.filter(is_about);
         }
         if let Some(since) = filter.since {
             select = select.filter(table::Column::CreatedAt.gte(since));

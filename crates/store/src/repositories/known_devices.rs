@@ -4,13 +4,34 @@ use super::handle;
 use crate::StoreError;
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::UserId;
+use sea_orm::{DbBackend, FromQueryResult, Statement};
 
 handle! {
     /// Browsers of the team's people.
     KnownDevices, known_devices
 }
 
+/// A browser.
+#[derive(Clone, Debug, FromQueryResult)]
+pub struct KnownDevice {
+    /// When the person first logged in with it.
+    pub created_at: DateTime<Utc>,
+    /// When they last did.
+    pub last_seen_at: DateTime<Utc>,
+}
+
 impl KnownDevices<'_> {
+    /// A person's, the first first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn list(&self, user_id: UserId) -> Result<Vec<KnownDevice>, StoreError> {
+        let sql = "SELECT created_at, last_seen_at FROM known_devices WHERE team_id = $1 AND user_id = $2 ORDER BY id";
+        let values = [self.0.team_id().0.into(), user_id.0.into()];
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+        Ok(KnownDevice::find_by_statement(statement).all(self.0.conn()).await?)
+    }
+
     /// Whether the person logged in with this one before; notes that it was seen.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 pub enum ScheduledRun {
     /// A run waits for a worker; its job is the caller's to enqueue.
     Queued(BackupRunId),
-    /// Another run of the task is active: the due time is recorded as skipped.
+    /// The due time is recorded as skipped: another run of the task is active, or the team has no room.
     Skipped,
     /// Somebody made the run of this due time already.
     Exists,
@@ -31,23 +31,33 @@ impl TeamTx {
         let queue = "INSERT INTO backup_runs (team_id, backup_task_id, ulid, trigger, scheduled_for)
                      SELECT team_id, id, $3, 'schedule', $2 FROM backup_tasks WHERE id = $1
                      ON CONFLICT DO NOTHING RETURNING id";
-        let values = || [task.0.into(), scheduled_for.into(), ulid.into()];
-        let statement = Statement::from_sql_and_values(DbBackend::Postgres, queue, values());
+        let values = [task.0.into(), scheduled_for.into(), ulid.into()];
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, queue, values);
         if let Some(row) = self.conn().query_one_raw(statement).await? {
             return Ok(ScheduledRun::Queued(BackupRunId(row.try_get("", "id")?)));
         }
-        let skip =
-            "INSERT INTO backup_runs (team_id, backup_task_id, ulid, trigger, scheduled_for, status, error_message,
-                                             completed_at)
-                    SELECT team_id, id, $3, 'schedule', $2, 'skipped',
-                           'Another run of this task was active when it was due.', now()
-                    FROM backup_tasks WHERE id = $1
-                    ON CONFLICT DO NOTHING";
-        if self.change(skip, values()).await? != 1 {
+        self.skip_run(task, scheduled_for, ulid, "Another run of this task was active when it was due.").await
+    }
+
+    /// Records that a due time made no run, and tells why.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn skip_run(
+        &self,
+        task: BackupTaskId,
+        scheduled_for: DateTime<Utc>,
+        ulid: &str,
+        why: &str,
+    ) -> Result<ScheduledRun, StoreError> {
+        let sql = "INSERT INTO backup_runs (team_id, backup_task_id, ulid, trigger, scheduled_for, status, error_message,
+                                            completed_at)
+                   SELECT team_id, id, $3, 'schedule', $2, 'skipped', $4, now() FROM backup_tasks WHERE id = $1
+                   ON CONFLICT DO NOTHING";
+        if self.change(sql, [task.0.into(), scheduled_for.into(), ulid.into(), why.into()]).await? != 1 {
             return Ok(ScheduledRun::Exists);
         }
-        let reason = "Another run of this task was active when it was due.".to_owned();
-        self.tell_missed(task, scheduled_for, reason).await?;
+        self.tell_missed(task, scheduled_for, why.to_owned()).await?;
         Ok(ScheduledRun::Skipped)
     }
 

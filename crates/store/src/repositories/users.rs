@@ -5,9 +5,9 @@ use crate::StoreError;
 use crate::system::{call, truth};
 use chrono::{DateTime, Utc};
 use holdfast_domain::ids::UserId;
-use holdfast_entity::{teams, users as table};
+use holdfast_entity::{members, teams, users as table};
 use sea_orm::sea_query::{Expr, ExprTrait, Func};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
 handle! {
     /// The team's people.
@@ -79,6 +79,25 @@ impl Users<'_> {
     pub async fn set_email(&self, id: UserId, old: &str, new: &str) -> Result<bool, StoreError> {
         let values = [id.0.into(), old.into(), new.into()];
         truth(self.0.conn(), call("SELECT set_email($1, $2, $3)", values)).await
+    }
+
+    /// Who is in the team, in which role, the first first.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn members(&self) -> Result<Vec<members::Model>, StoreError> {
+        let select = members::Entity::find().filter(members::Column::TeamId.eq(self.0.team_id().0));
+        Ok(select.order_by_asc(members::Column::UserId).all(self.0.conn()).await?)
+    }
+
+    /// What is kept about a person of the team where no team's rows are: mails, open links, suspensions.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn records(&self, id: UserId) -> Result<serde_json::Value, StoreError> {
+        let row = self.0.conn().query_one_raw(call("SELECT account_records($1) AS records", [id.0.into()])).await?;
+        let records: Option<Option<serde_json::Value>> = row.map(|row| row.try_get("", "records")).transpose()?;
+        Ok(records.flatten().unwrap_or_default())
     }
 
     /// The team itself.
