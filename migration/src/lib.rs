@@ -66,7 +66,6 @@ migrations! {
     m20261129_000020_sessions,
     m20261129_000021_accounts,
     m20261129_000022_login_failures,
-    m20261129_000023_account_export,
     m20261129_000024_audit_chain,
     m20261129_000025_team_limits,
     m20261129_000026_suspensions,
@@ -80,4 +79,5 @@ migrations! {
     m20261129_000037_pings,
     m20261129_000038_digests,
     m20261129_000040_operator_figures,
+    m20261129_000041_account_export,
 }

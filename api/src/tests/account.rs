@@ -44,8 +44,9 @@ async fn an_export_has_everything_of_the_person_and_the_team_and_no_secret() {
     assert_eq!(export["two_factor"]["recovery_codes_left"], codes.len());
     assert!(export["two_factor"]["on_since"].is_string());
     assert_eq!(export["team"]["members"].as_array().map(Vec::len), Some(1));
-    let lengths = ["tokens", "sessions", "known_devices", "remote_servers", "backup_tasks", "backups", "recycled_backups"]
-        .map(|list| export[list].as_array().unwrap_or_else(|| panic!("no {list}")).len());
+    let lengths =
+        ["tokens", "sessions", "known_devices", "remote_servers", "backup_tasks", "backups", "recycled_backups"]
+            .map(|list| export[list].as_array().unwrap_or_else(|| panic!("no {list}")).len());
     assert_eq!(lengths, [1, 1, 1, 2, 1, 1, 0]);
     let tags = export["tags"].as_array().unwrap();
     let ids: std::collections::BTreeSet<_> = tags.iter().map(|tag| tag["id"].as_i64()).collect();
@@ -111,7 +112,8 @@ async fn an_account_without_backups_goes_at_once_and_its_address_is_free() {
     assert_eq!(browser.status(&app).await, 401);
     assert_eq!(app.call(&ann.token, "GET", "/api/user", Value::Null).await.status, 401);
     assert_eq!(browser.log_in(&app, EMAIL, super::people::PASSWORD).await.status, 422);
-    let rows = "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM teams) + (SELECT count(*) FROM remote_servers)";
+    let rows =
+        "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM teams) + (SELECT count(*) FROM remote_servers)";
     assert_eq!(count(&app, rows).await, 3, "bob's alone");
     app.expect(&bob, ("GET", "/api/user"), Value::Null, 200).await;
     app.person(EMAIL, Abilities::All).await;
@@ -135,7 +137,11 @@ async fn an_account_with_backups_is_closed_first_and_only_when_that_is_meant() {
     assert_eq!(browser.status(&app).await, 401);
     assert_eq!(app.call(&ann.token, "GET", "/api/user", Value::Null).await.status, 401);
     assert_eq!(count(&app, "SELECT count(*) FROM backup_runs WHERE status IN ('queued', 'running')").await, 0);
-    assert_eq!(count(&app, "SELECT count(*) FROM users").await, 1, "while its objects lie somewhere, they have an owner");
+    assert_eq!(
+        count(&app, "SELECT count(*) FROM users").await,
+        1,
+        "while its objects lie somewhere, they have an owner"
+    );
 }
 
 #[tokio::test]

@@ -154,7 +154,8 @@ async fn a_webhooks_secret_is_changed_without_a_gap() {
     let rotate = format!("{one}/rotate-secret");
     let sealed = "SELECT sealed_second_value, sealed_previous_second_value FROM notification_streams";
     let pool = app.database.owner_pool().await.unwrap();
-    let pair = async || -> (Option<Vec<u8>>, Option<Vec<u8>>) { sqlx::query_as(sealed).fetch_one(&pool).await.unwrap() };
+    let pair =
+        async || -> (Option<Vec<u8>>, Option<Vec<u8>>) { sqlx::query_as(sealed).fetch_one(&pool).await.unwrap() };
     let (first, _) = pair().await;
     let turned = app.expect(&ann, ("POST", &rotate), Value::Null, 200).await["data"].clone();
     assert!(turned["secret"].as_str().unwrap().starts_with("whsec_") && turned["secret"] != made["secret"]);

@@ -100,10 +100,13 @@ async fn any_number_of_creates_at_once_never_exceed_a_limit() {
 
 /// How many of 12 requests at once are let in; the others are told which limit it was.
 async fn let_in(request: impl AsyncFn(usize) -> Answer, limit: &str) -> usize {
-    let answers = futures_util::future::join_all((0..12).map(&request)).await;
+    let answers = futures_util::future::join_all((0..12).map(|n| request(n))).await;
     for refused in answers.iter().filter(|answer| !answer.status.is_success()) {
         let body = refused.json();
-        assert_eq!((refused.status.as_u16(), &body["code"], &body["limit"]), (409, &json!("limit_reached"), &json!(limit)));
+        assert_eq!(
+            (refused.status.as_u16(), &body["code"], &body["limit"]),
+            (409, &json!("limit_reached"), &json!(limit))
+        );
     }
     answers.iter().filter(|answer| answer.status.is_success()).count()
 }
@@ -120,11 +123,13 @@ async fn two_requests_at_once_never_exceed_any_limit_that_counts() {
     }))
     .await;
     let session = app.session(&ann).await;
-    let limits = json!({"remote_servers": 3, "backup_tasks": 7, "notification_streams": 2, "tokens": 4, "runs_at_once": 2});
+    let limits =
+        json!({"remote_servers": 3, "backup_tasks": 7, "notification_streams": 2, "tokens": 4, "runs_at_once": 2});
     app.expect(&ann, ("PUT", &format!("/api/system/teams/{}/limits", ann.team_id)), limits, 200).await;
     let post = async |path: &str, body: Value| app.call(&ann.token, "POST", path, body).await;
     let server = async |n: usize| {
-        post("/api/remote-servers", json!({"label": "s", "ip_address": "10.0.1.1", "username": "u", "port": 1000 + n})).await
+        post("/api/remote-servers", json!({"label": "s", "ip_address": "10.0.1.1", "username": "u", "port": 1000 + n}))
+            .await
     };
     assert_eq!(let_in(server, "remote_servers").await, 2);
     let task = async |n: usize| match n % 2 {
@@ -137,9 +142,7 @@ async fn two_requests_at_once_never_exceed_any_limit_that_counts() {
         post("/api/notification-streams", body).await
     };
     assert_eq!(let_in(stream, "notification_streams").await, 2);
-    let token = async |_| {
-        app.browse(&session, "POST", "/api/tokens", json!({"name": "t", "abilities": ["*"]})).await
-    };
+    let token = async |_| app.browse(&session, "POST", "/api/tokens", json!({"name": "t", "abilities": ["*"]})).await;
     assert_eq!(let_in(token, "tokens").await, 3);
     let run = async |n: usize| post(&format!("/api/backup-tasks/{}/run", tasks[n % 4]), Value::Null).await;
     let answers = futures_util::future::join_all((0..12).map(run)).await;

@@ -224,8 +224,7 @@ async fn no_open_route_lets_anybody_in_without_it() {
     owner.must(&app, ("POST", "/api/user/email"), json!({"email": "new@example.com", "code": code}), 202).await;
     let mut thief = Browser::at("203.0.113.5");
     thief.must(&app, ("POST", "/api/auth/forgot-password"), json!({"email": "ann@example.com"}), 202).await;
-    let (reset, email) =
-        (link(&app, "reset", "ann@example.com").await, link(&app, "email", "new@example.com").await);
+    let (reset, email) = (link(&app, "reset", "ann@example.com").await, link(&app, "email", "new@example.com").await);
     let pool = app.database.owner_pool().await.unwrap();
     let tokens_before: i64 = sqlx::query_scalar("SELECT count(*) FROM tokens").fetch_one(&pool).await.unwrap();
     let open = crate::routes::rows().into_iter().filter(|row| row.need.is_open() && row.method != "GET");

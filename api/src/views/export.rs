@@ -20,7 +20,6 @@ use utoipa::ToSchema;
 
 /// What is kept about a person, as they take it with them. It is written piece by piece; no secret has a field here.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "the document's description; it is never in memory as a whole")]
 pub struct AccountExport {
     #[serde(flatten)]
     head: ExportHead,

@@ -43,7 +43,9 @@ async fn schedule(context: &WorkerContext, due: DueTask) -> Result<(), StoreErro
         let ulid = ulid::Ulid::from_parts(millis, bits).to_string();
         let is_full = tx.team_limits().take(Limit::StoredBytes, &context.usual_limits()).await?.is_err();
         let made = match is_full {
-            true => tx.skip_run(task_id, scheduled_for, &ulid, "The team's copies take all the bytes that they may.").await,
+            true => {
+                tx.skip_run(task_id, scheduled_for, &ulid, "The team's copies take all the bytes that they may.").await
+            }
             false => tx.schedule_run(task_id, scheduled_for, &ulid).await,
         };
         match made? {

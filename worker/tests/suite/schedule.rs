@@ -54,9 +54,11 @@ async fn a_paused_or_deleted_task_is_not_due() {
     assert_eq!(world.count(RUNS, world.task_id).await, 0);
 }
 
-const LIMIT: &str = "INSERT INTO team_limits (team_id, limits) SELECT team_id, '{\"runs_at_once\": 2}' FROM backup_tasks
+const LIMIT: &str =
+    "INSERT INTO team_limits (team_id, limits) SELECT team_id, '{\"runs_at_once\": 2}' FROM backup_tasks
                      WHERE id = $1 ON CONFLICT (team_id) DO UPDATE SET limits = excluded.limits";
-const UNFINISHED: &str = "SELECT count(*) FROM backup_runs WHERE trigger = 'schedule' AND status = 'queued' AND team_id = $1";
+const UNFINISHED: &str =
+    "SELECT count(*) FROM backup_runs WHERE trigger = 'schedule' AND status = 'queued' AND team_id = $1";
 
 #[tokio::test]
 async fn a_team_never_has_more_scheduled_runs_at_once_than_it_may_and_loses_none() {

@@ -14,9 +14,7 @@ use crate::views::audit_event::AuditEventView;
 use crate::views::backup::BackupView;
 use crate::views::backup_destination::BackupDestinationView;
 use crate::views::backup_task::BackupTaskView;
-use crate::views::export::{
-    AccountExport, ExportHead, KnownDeviceView, MemberView, TeamExport, TwoFactorExport,
-};
+use crate::views::export::{AccountExport, ExportHead, KnownDeviceView, MemberView, TeamExport, TwoFactorExport};
 use crate::views::notification_stream::NotificationStreamView;
 use crate::views::remote_server::RemoteServerView;
 use crate::views::session::SessionView;
@@ -91,7 +89,10 @@ impl List {
 /// what it defined: servers, destinations, tasks, streams, tags, and its list of backups. No secret is in it.
 #[utoipa::path(get, path = "/api/account/export", tag = "account",
     responses((status = 200, description = "One JSON document, as an attachment", body = AccountExport)))]
-pub async fn export_account(State(state): State<ApiState>, auth: Authorized<may::Session>) -> Result<Response, Problem> {
+pub async fn export_account(
+    State(state): State<ApiState>,
+    auth: Authorized<may::Session>,
+) -> Result<Response, Problem> {
     let tx = state.store().for_team(&auth.access).await?;
     let (head, is_owner) = head(&state, &tx, auth.user_id).await?;
     tx.audit_events().record("account.export", &format!("users:{}", auth.user_id), json!({})).await?;
@@ -225,8 +226,7 @@ impl Export {
             }
             List::BackupTasks => {
                 let rows = tx.backup_tasks().list(page, &TaskFilter::default()).await?.rows;
-                let views: Vec<BackupTaskView> =
-                    backup_tasks::views(&tx, rows, self.user_id, self.state.now()).await?;
+                let views: Vec<BackupTaskView> = backup_tasks::views(&tx, rows, self.user_id, self.state.now()).await?;
                 values(views.into_iter())
             }
             List::NotificationStreams => {

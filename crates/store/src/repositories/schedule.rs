@@ -50,7 +50,8 @@ impl TeamTx {
         ulid: &str,
         why: &str,
     ) -> Result<ScheduledRun, StoreError> {
-        let sql = "INSERT INTO backup_runs (team_id, backup_task_id, ulid, trigger, scheduled_for, status, error_message,
+        let sql =
+            "INSERT INTO backup_runs (team_id, backup_task_id, ulid, trigger, scheduled_for, status, error_message,
                                             completed_at)
                    SELECT team_id, id, $3, 'schedule', $2, 'skipped', $4, now() FROM backup_tasks WHERE id = $1
                    ON CONFLICT DO NOTHING";
