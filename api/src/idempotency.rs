@@ -34,8 +34,12 @@ const ANSWER_MAX_BYTES: u64 = 64 * 1024;
 const KEY_MAX_BYTES: usize = 255;
 
 /// Routes whose answer shows a secret once. A test looks for answers that seem to hold one and are not listed.
-pub(crate) const SHOWS_SECRET: &[&str] =
-    &["/api/tokens", "/api/notification-streams", "/api/backup-tasks/{id}/webhook"];
+pub(crate) const SHOWS_SECRET: &[&str] = &[
+    "/api/tokens",
+    "/api/notification-streams",
+    "/api/notification-streams/{id}/rotate-secret",
+    "/api/backup-tasks/{id}/webhook",
+];
 
 /// Whether requests of the route may carry a key. What somebody does to their own session or proofs may not: its answer
 /// is true of its moment alone (`Confirmed for ten minutes.`), and comes with a cookie.
