@@ -32,7 +32,7 @@ async fn an_export_has_everything_of_the_person_and_the_team_and_no_secret() {
     let many = "INSERT INTO tags (team_id, user_id, label) SELECT $1, $2, 'tag ' || n FROM generate_series(1, 450) n";
     sqlx::query(many).bind(ann.team_id.0).bind(ann.user_id.0).execute(&pool).await.unwrap();
     let stream = json!({"label": "hook", "type": "webhook", "value": "https://example.net/CANARY-path",
-        "notifications": {"on_success": true}});
+        "events": ["failure"]});
     let stream = app.expect(&ann, ("POST", "/api/notification-streams"), stream, 201).await;
 
     let answer = browser.ask(&app, "GET", "/api/account/export", Value::Null).await;

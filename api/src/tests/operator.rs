@@ -140,7 +140,7 @@ async fn two_requests_at_once_never_exceed_any_limit_that_counts() {
     };
     assert_eq!(let_in(task, "backup_tasks").await, 2);
     let stream = async |_| {
-        let body = json!({"label": "h", "type": "webhook", "value": "https://example.net/x"});
+        let body = json!({"label": "h", "type": "webhook", "value": "https://example.net/x", "events": []});
         post("/api/notification-streams", body).await
     };
     assert_eq!(let_in(stream, "notification_streams").await, 2);
@@ -165,7 +165,7 @@ async fn a_schedule_may_not_be_closer_than_the_limit() {
     let body = |cron: &str| {
         let mut body = crate::testing::task_body(made.server, made.destination);
         body["frequency"] = json!("custom");
-        body["custom_cron"] = json!(cron);
+        body["custom_cron_expression"] = json!(cron);
         body.as_object_mut().unwrap().remove("time_to_run_at");
         body
     };
