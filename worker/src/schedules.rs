@@ -2,8 +2,8 @@
 
 use crate::context::WorkerContext;
 use crate::reconcile::{
-    absence, account_mails, closings, copy_leftovers, deliveries, digests, due_tasks, leftovers, login_failures, prunes,
-    purges, recycle_bin, stray_copies, stray_own_backups, stray_restores, stray_runs, worker_row,
+    absence, account_mails, closings, copy_leftovers, deliveries, digests, due_tasks, leftovers, login_failures,
+    prunes, purges, recycle_bin, stray_copies, stray_own_backups, stray_restores, stray_runs, worker_row,
 };
 use holdfast_store::StoreError;
 use std::time::Duration;

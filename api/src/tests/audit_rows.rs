@@ -231,6 +231,10 @@ async fn streams(walk: &mut Walk, stream: &Value) {
     walk.act(route, &asking, Value::Null, &["notification_stream.ask_address"]).await;
     let token = walk.saw(&json!(link(&walk.app, "stream", "stranger@example.net").await));
     walk.act("POST /confirm-stream", &Value::Null, json!({"token": token}), &["notification_stream.confirm"]).await;
+    let dead = walk.app.delivery(&walk.ann, stream.as_i64().unwrap(), "dead").await;
+    walk.act("POST /api/deliveries/{id}/resend", &json!(dead), Value::Null, &["delivery.resend"]).await;
+    let quiet = json!({"quiet_until": (walk.app.now() + chrono::TimeDelta::hours(1)).to_rfc3339()});
+    walk.act("PUT /api/notification-settings", &Value::Null, quiet, &["notification_settings.update"]).await;
 }
 
 async fn tasks(walk: &mut Walk, made: &Definitions) {
