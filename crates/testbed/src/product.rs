@@ -20,7 +20,8 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// The user that [`Product::set_up`] makes.
 pub const USER_EMAIL: &str = "demo@example.org";
-const USER_PASSWORD: &str = "a demo needs no secret password";
+/// And the password that it gives them.
+pub const USER_PASSWORD: &str = "a demo needs no secret password";
 
 /// How to start it.
 #[derive(Clone, Debug)]

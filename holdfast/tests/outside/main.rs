@@ -8,6 +8,7 @@ mod canaries;
 mod databases;
 mod hostile_text;
 mod keeping;
+mod known_clients;
 mod no_payload_on_disk;
 mod notifications;
 mod operator;
