@@ -2,6 +2,7 @@
 //! `sshd`. One file a promise. Nothing here may reach into the product's own types.
 
 mod accounts;
+mod api_guide;
 mod backup_and_restore;
 mod buckets;
 mod canaries;

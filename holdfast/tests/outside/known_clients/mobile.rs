@@ -35,7 +35,7 @@ impl App {
     async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Reply> {
         let body = body.map(Value::to_string);
         let kind = if body.is_some() { JSON } else { PLAIN_JSON };
-        let headers = [AGENT, ENCODING, kind, ("authorization", &self.authorization)];
+        let headers = [AGENT, ENCODING, kind, ("authorization", self.authorization.as_str())];
         // A POST or DELETE without a body says that it has none.
         let sent = match method {
             "GET" => None,
