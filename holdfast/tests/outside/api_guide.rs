@@ -57,7 +57,8 @@ fn check(seen: &Value, shown: &Value, place: &str) -> Result<()> {
         (Value::Number(_), Value::Number(_)) => {}
         (Value::String(seen), Value::String(shown)) => {
             let (begin, end) = shown.split_once('…').unwrap_or((shown, ""));
-            let fits = if shown.contains('…') { seen.starts_with(begin) && seen.ends_with(end) } else { seen == shown };
+            let fits =
+                if shown.contains('…') { seen.starts_with(begin) && seen.ends_with(end) } else { seen == shown };
             ensure!(fits, "{place}: {seen} and not {shown}");
         }
         _ => ensure!(seen == shown, "{place}: {seen} and not {shown}"),

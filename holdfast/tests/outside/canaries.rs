@@ -3,11 +3,13 @@
 
 mod markers;
 mod places;
+mod streams;
 
 use crate::support::{is_root, options, output};
 use anyhow::{Context, Result, ensure};
 use holdfast_testbed::client::{ApiClient, Record};
 use holdfast_testbed::fake_s3::{FakeS3, Wrong};
+use holdfast_testbed::receivers::Receiver;
 use holdfast_testbed::site::{Site, SiteOptions, below};
 use holdfast_testbed::sshd::{Login, key_pair_with};
 use markers::Markers;
@@ -30,6 +32,8 @@ struct Sweep {
     keys: Keys,
     /// A store that refuses everything.
     store: FakeS3,
+    /// A receiver of notifications that refuses everything and repeats what it was sent.
+    receiver: Receiver,
 }
 
 /// Made before anybody looks: `ssh-keygen` takes its comment and passphrase as arguments.
@@ -77,7 +81,14 @@ async fn no_secret_leaves_its_place() -> Result<()> {
 
 async fn prepare() -> Result<Sweep> {
     let mut markers = Markers::default();
+    let receiver = streams::echo().await?;
     let mut options: SiteOptions = options().set("HOLDFAST__LOG__FILTER", "debug");
+    for name in ["PUSHOVER_URL", "TELEGRAM_URL"] {
+        options = options.set(&format!("HOLDFAST__NOTIFY__{name}"), receiver.url());
+    }
+    for name in ["ALLOW_HTTP", "ALLOW_ANY_WEBHOOK_HOST"] {
+        options = options.set(&format!("HOLDFAST__NOTIFY__{name}"), "true");
+    }
     options.sshd_settings = "PasswordAuthentication yes".to_owned();
     let site = Site::start(options).await?;
     let psql = "ALTER SYSTEM SET log_statement = 'all'; ALTER SYSTEM SET log_error_verbosity = 'default'; SELECT pg_reload_conf()";
@@ -110,7 +121,7 @@ async fn prepare() -> Result<Sweep> {
     let isolated = Login::create_with("/bin/bash", Some(&markers.fresh("isolated password")))?;
     let keys = make_keys(&mut markers)?;
     let store = FakeS3::start(|_| Some(Wrong::Refuse(403, "AccessDenied", Vec::new()))).await?;
-    Ok(Sweep { site, markers, client, record, user, isolated, keys, store })
+    Ok(Sweep { site, markers, client, record, user, isolated, keys, store, receiver })
 }
 
 fn make_keys(markers: &mut Markers) -> Result<Keys> {
@@ -158,7 +169,9 @@ impl Sweep {
         self.run(task, "succeeded").await?;
         let task = self.task(by_key, json!({"source": path})).await?;
         self.run(task, "succeeded").await?;
+        self.streams().await?;
         self.failures(by_password, s3).await?;
+        self.deliveries().await?;
         self.restores(backup, by_password).await?;
         self.read_everything().await
     }

@@ -90,7 +90,8 @@ impl Launcher {
     }
 
     pub async fn meets_errors(&self) -> Result<()> {
-        let refused = self.ask("POST", "backup-tasks", Some(&json!({"label": "", "type": "Database"}))).await?.must(422)?;
+        let refused =
+            self.ask("POST", "backup-tasks", Some(&json!({"label": "", "type": "Database"}))).await?.must(422)?;
         ensure!(!text(&refused, "/message")?.is_empty(), "{refused}");
         let stranger = Self::new(Wire::new(&self.wire.url())?, "nobody");
         let unknown = stranger.ask("GET", "user", None).await?.must(401)?;
