@@ -2,6 +2,7 @@
 
 mod encodings;
 mod examples;
+mod rules;
 mod samples;
 mod shape;
 

@@ -82,6 +82,12 @@ impl Fields {
         self.map.contains_key(name)
     }
 
+    /// Whether the field is null itself, and not an empty text, which forms send for what was left as it is.
+    #[must_use]
+    pub fn is_null(&self, name: &str) -> bool {
+        self.map.get(name).is_some_and(Value::is_null)
+    }
+
     /// Whether the body has the field with a value: neither null nor an empty or blank text.
     #[must_use]
     pub fn filled(&self, name: &str) -> bool {

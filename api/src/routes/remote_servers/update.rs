@@ -34,7 +34,7 @@ pub async fn update_remote_server(
     let row = found::<RemoteServerId, _>(tx.remote_servers().find_for_update(id).await?)?;
     let mut fields = fields.in_mode(Mode::Update);
     let body = Body::read(&mut fields);
-    let clears_database_password = fields.sent("database_password") && body.database_password.is_none();
+    let clears_database_password = fields.is_null("database_password");
     fields.finish()?;
     let change = Change { clears_database_password, ..Change::of(&row, body) };
     change.refuse_strangers(&tx, &row).await?;
