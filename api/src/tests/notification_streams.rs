@@ -179,3 +179,21 @@ async fn a_webhooks_secret_is_changed_without_a_gap() {
     let audit = app.expect(&ann, ("GET", "/api/audit-events"), Value::Null, 200).await.to_string();
     assert!(audit.contains("notification_stream.rotate_secret") && !audit.contains("whsec_"), "{audit}");
 }
+
+#[tokio::test]
+async fn the_body_on_every_channel_s_page_makes_a_stream() {
+    let app = App::start().await;
+    let ann = app.person("a@example.org", Abilities::All).await;
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/manual/notifications");
+    for kind in holdfast_domain::notification::StreamKind::ALL {
+        let name = kind.as_str().trim_end_matches("_webhook");
+        let page = std::fs::read_to_string(format!("{folder}/{name}.md")).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let (_, rest) = page.split_once("```json\n").unwrap();
+        let body: Value = serde_json::from_str(rest.split("```").next().unwrap()).unwrap();
+        assert_eq!(body["type"], kind.as_str());
+        app.expect(&ann, ("POST", PATH), body, 201).await;
+        for part in ["What arrives: ", "What it cannot do: "] {
+            assert!(page.contains(part), "{name} does not say {part}");
+        }
+    }
+}
