@@ -19,7 +19,7 @@ async fn told(app: &App, ann: &Person, request: (&str, &str), body: &Value, case
         }
     }
     let answer = app.expect(ann, request, body, 422).await;
-    assert_eq!(answer["errors"], json!({*field: [sentence]}), "{change}");
+    assert_eq!(answer["errors"], json!({ (*field): [sentence] }), "{change}");
 }
 
 #[tokio::test]
