@@ -157,19 +157,19 @@ impl App {
 
     /// One request to the listener that serves its path.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let path = request.uri().path();
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let is_of_operator = path == "/metrics" || path.starts_with("/api/system/");
         let router = if is_of_operator { &self.routers.operator } else { &self.routers.public };
-        Self::ask(router, request).await
+        let answer = Self::ask(router, request).await;
+        crate::tests::documented::check(&method, &path, answer.status.as_u16(), &answer.bytes);
+        answer
     }
 
     /// One request to this router, whatever its path.
     pub async fn ask(router: &Router, request: Request<Body>) -> Answer {
-        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let response = router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 10 << 20).await.unwrap().to_vec();
-        crate::tests::documented::check(&method, &path, parts.status.as_u16(), &bytes);
         Answer { status: parts.status, headers: parts.headers, bytes }
     }
 

@@ -83,7 +83,7 @@ fn of_caller(need: Need, method: &str) -> Vec<Known> {
         }
     }
     let refused = match need {
-        Need::Public => return answers,
+        Need::Public | Need::Metrics => return answers,
         Need::SameOrigin => "Sent from another site.",
         Need::AnyToken | Need::Session => "A session's write from another site, or one that needs a fresh log-in.",
         Need::Ability(_) | Need::Operator(_) => {
@@ -98,6 +98,8 @@ fn of_caller(need: Need, method: &str) -> Vec<Known> {
 fn of_request(operation: &Operation, method: &str, path: &str) -> Vec<Known> {
     let mut answers = vec![
         ("500", "Our fault; the message has an id for the operator."),
+        ("414", "The address is longer than 8 KiB."),
+        ("431", "There are more than 100 headers, or more than 32 KiB of them."),
         ("503", "The database, or a worker that is needed, does not answer at the moment."),
         ("504", "The answer did not begin in time; whether anything was done must be read."),
     ];

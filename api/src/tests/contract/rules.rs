@@ -33,7 +33,11 @@ async fn a_task_s_fields_are_judged_by_the_peer_s_rules() {
         (json!({"remote_server_id": "x"}), "remote_server_id", "The remote server id field must be an integer."),
         (json!({"remote_server_id": 5.5}), "remote_server_id", "The remote server id field must be an integer."),
         (json!({"remote_server_id": "007"}), "remote_server_id", "The remote server id field must be an integer."),
-        (json!({"backup_destination_id": null}), "backup_destination_id", "The backup destination id field is required."),
+        (
+            json!({"backup_destination_id": null}),
+            "backup_destination_id",
+            "The backup destination id field is required.",
+        ),
         (json!({"label": "  "}), "label", "The label field is required."),
         (json!({"label": 5}), "label", "The label field must be a string."),
         (json!({"label": long}), "label", "The label field must not be greater than 255 characters."),
@@ -127,7 +131,11 @@ async fn servers_and_destinations_are_judged_by_the_peer_s_rules() {
         (json!({"type": "ftp"}), "type", "The selected type is invalid."),
         (json!({"s3_access_key": ""}), "s3_access_key", "The s3 access key field is required when type is s3."),
         (json!({"s3_secret_key": null}), "s3_secret_key", "The s3 secret key field is required when type is s3."),
-        (json!({"custom_s3_region": ""}), "custom_s3_region", "The custom s3 region field is required when type is s3."),
+        (
+            json!({"custom_s3_region": ""}),
+            "custom_s3_region",
+            "The custom s3 region field is required when type is s3.",
+        ),
         (json!({"path_style_endpoint": "yes"}), "path_style_endpoint", flag),
         (json!({"path_style_endpoint": null}), "path_style_endpoint", flag),
     ];
@@ -140,7 +148,8 @@ async fn servers_and_destinations_are_judged_by_the_peer_s_rules() {
 async fn an_empty_database_password_leaves_the_stored_one_as_a_form_means_it() {
     let app = App::start().await;
     let ann = app.person("ann@example.com", Abilities::All).await;
-    let server = json!({"label": "s", "ip_address": "10.0.0.1", "username": "root", "port": 22, "database_password": "p"});
+    let server =
+        json!({"label": "s", "ip_address": "10.0.0.1", "username": "root", "port": 22, "database_password": "p"});
     let made = app.expect(&ann, ("POST", "/api/remote-servers"), server, 201).await;
     let path = format!("/api/remote-servers/{}", made["data"]["id"]);
     for (body, is_set) in [

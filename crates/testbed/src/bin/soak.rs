@@ -130,7 +130,8 @@ impl World {
         let client = product.set_up().await?;
         let server = steps::register_server(&client, &sshd, sshd.port(), login.name()).await?;
         let destination = steps::create_destination(&client).await?;
-        let task = steps::create_task(&client, server, destination, &tree, json!({"maximum_backups_to_keep": KEEP})).await?;
+        let task =
+            steps::create_task(&client, server, destination, &tree, json!({"maximum_backups_to_keep": KEEP})).await?;
         Ok(Self { product, client, login, server, task, tree, folder, _sshd: sshd })
     }
 
