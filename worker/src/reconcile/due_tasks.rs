@@ -42,13 +42,13 @@ async fn schedule(context: &WorkerContext, due: DueTask) -> Result<(), StoreErro
         let bits = u128::from(context.random.bits()) << 64 | u128::from(context.random.bits());
         let ulid = ulid::Ulid::from_parts(millis, bits).to_string();
         let is_full = tx.team_limits().take(Limit::StoredBytes, &context.usual_limits()).await?.is_err();
-        let made = match is_full {
-            true => {
-                tx.skip_run(task_id, scheduled_for, &ulid, "The team's copies take all the bytes that they may.").await
-            }
-            false => tx.schedule_run(task_id, scheduled_for, &ulid).await,
+        let made = if is_full {
+            let why = "The team's copies take all the bytes that they may.";
+            tx.skip_run(task_id, scheduled_for, &ulid, why).await?
+        } else {
+            tx.schedule_run(task_id, scheduled_for, &ulid).await?
         };
-        match made? {
+        match made {
             ScheduledRun::Queued(run) => {
                 queue::enqueue(&tx, Job::ExecuteRun(run, 1)).await?;
                 if let Some(reason) = passed(&task, scheduled_for, now) {

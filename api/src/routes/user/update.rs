@@ -98,7 +98,8 @@ pub async fn update_user(
         .field_if_changed("name", &before.name, &profile.name)
         .field_if_changed("timezone", &before.timezone, &profile.timezone)
         .field_if_changed("language", &before.language, &profile.language)
-        .field_if_changed("page_size", before.page_size, profile.page_size);
+        .field_if_changed("page_size", before.page_size, profile.page_size)
+        .field_if_changed("weekly_summary_enabled", before.next_digest_at.is_some(), next_digest_at.is_some());
     if !changes.is_empty() {
         tx.audit_events().record_change("user.update", &format!("users:{}", auth.user_id), changes, json!({})).await?;
     }
