@@ -107,9 +107,10 @@ async fn with_every_worker_dead_two_api_processes_raise_one_alarm() {
     let stop = CancellationToken::new();
     let mut apis = tokio::task::JoinSet::new();
     for _ in 0..2 {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let hard = CancellationToken::new();
-        apis.spawn(crate::serve(config.clone(), world.app.store.clone(), listener, stop.clone(), hard));
+        let public = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listeners = crate::Listeners { public, operator: None };
+        let stops = crate::Stop { soft: stop.clone(), hard: CancellationToken::new() };
+        apis.spawn(crate::serve(config.clone(), world.app.store.clone(), listeners, stops));
     }
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while world.view().await["overdue_since"].is_null() {
