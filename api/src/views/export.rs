@@ -35,6 +35,7 @@ pub struct AccountExport {
     tags: Option<Vec<TagView>>,
     /// The list, not the bytes.
     backups: Option<Vec<BackupView>>,
+    /// Those that can still be taken back.
     recycled_backups: Option<Vec<BackupView>>,
 }
 

@@ -28,6 +28,7 @@ const PROBLEMS: &[(&str, &str, &str, &str)] = &[
     ("409", "Conflict", "The team's limit backup_tasks is reached: 100.", "limit_reached"),
     ("408", "Request Timeout", "The body did not arrive within 30 seconds.", "body_too_slow"),
     ("413", "Payload Too Large", "The body may have at most 1048576 bytes.", "body_too_large"),
+    ("414", "URI Too Long", "The address may be 8192 bytes long.", "address_too_long"),
     (
         "415",
         "Unsupported Media Type",
@@ -37,6 +38,12 @@ const PROBLEMS: &[(&str, &str, &str, &str)] = &[
     ("416", "Range Not Satisfiable", "The object is not that long.", "range_not_satisfiable"),
     ("422", "Validation Error", "The given data was invalid.", "validation_failed"),
     ("429", "Too Many Requests", "Too Many Attempts.", "too_many_requests"),
+    (
+        "431",
+        "Request Header Fields Too Large",
+        "A request may have 100 headers of 32768 bytes together.",
+        "headers_too_large",
+    ),
     (
         "500",
         "Internal Server Error",

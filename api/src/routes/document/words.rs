@@ -78,6 +78,7 @@ const SCHEMAS: &[(&str, &str)] = &[
 ];
 
 const WORDS: &[(&str, &str)] = &[
+    ("ExportHead.team", "The team, for its owner alone; null for others."),
     ("DeliveryView.message", "What is said."),
     ("sent_at", "When the receiver took it; null: it did not."),
     ("account_created", "When the account was made."),
