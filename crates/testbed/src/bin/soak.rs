@@ -207,7 +207,9 @@ impl World {
             let (processes, top) = (self.login.processes()?, names(self.product.data_dir())?);
             let parts = objects.iter().filter(|name| name.ends_with(".part")).count();
             let known: BTreeSet<String> =
-                ["copies", "kek", "local", "owner.lock", "postgres", "users.lock"].map(str::to_owned).into();
+                ["copies", "kek", "local", "login-key", "owner.lock", "postgres", "users.lock"]
+                    .map(str::to_owned)
+                    .into();
             let strange: Vec<&String> = top.difference(&known).collect();
             let open = self.open_in_the_database().await?;
             let clean = parts == 0 && open == 0 && processes.is_empty() && strange.is_empty();
