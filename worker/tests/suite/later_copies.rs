@@ -192,10 +192,7 @@ async fn a_copy_between_two_workers_stores_says_that_nobody_can_make_it() {
     let scene = Scene::new().await;
     let other_root = tempfile::tempdir().unwrap();
     let other = scene.world.context_at(other_root.path());
-    let store_id = other.local_root.as_ref().unwrap().store_id().to_string();
-    let bind =
-        sqlx::query("UPDATE backup_destinations SET store_id = $2 WHERE id = $1").bind(scene.second).bind(store_id);
-    bind.execute(&scene.world.pool).await.unwrap();
+    scene.world.hold(scene.second, &other).await;
     let workers = [scene.world.worker(FaultPoints::none()).await, Worker::start(other).await];
     assert!(scene.request().await);
     let row = scene.until_over().await;

@@ -151,11 +151,8 @@ async fn a_store_that_another_living_worker_holds_is_not_out_of_reach() {
     let second = world.second_destination().await;
     let other_root = tempfile::tempdir().unwrap();
     let (ours, other) = (world.context(FaultPoints::none()), world.context_at(other_root.path()));
-    let bind = "UPDATE backup_destinations SET store_id = $2 WHERE id = $1";
-    for (destination, context) in [(world.destination_id, &ours), (second, &other)] {
-        let store_id = context.local_root.as_ref().unwrap().store_id().to_string();
-        sqlx::query(bind).bind(destination).bind(store_id).execute(&world.pool).await.unwrap();
-    }
+    world.hold(world.destination_id, &ours).await;
+    world.hold(second, &other).await;
     let workers = [Worker::start(ours).await, Worker::start(other).await];
     let alive = "SELECT count(*) FROM workers WHERE $1 = 1";
     world.eventually("both workers are known", async || world.count(alive, 1).await == 2).await;

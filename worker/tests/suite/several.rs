@@ -1,6 +1,7 @@
 //! Runs with several destinations: each ends by itself, and what failed at one is no failure of the others.
 
 use crate::harness::{SmallDisk, Worker, World};
+use holdfast_worker::WorkerContext;
 use holdfast_worker::faults::FaultPoints;
 use sqlx::Row;
 use std::path::PathBuf;
@@ -11,6 +12,13 @@ impl World {
         let second = self.add_destination("local").await;
         self.send_to(self.task_id, second, 1).await;
         second
+    }
+
+    /// The destination's store is the one that `context`'s worker holds.
+    pub async fn hold(&self, destination: i64, context: &WorkerContext) {
+        let store_id = context.local_root.as_ref().unwrap().store_id().to_string();
+        let bind = "UPDATE backup_destinations SET store_id = $2 WHERE id = $1";
+        sqlx::query(bind).bind(destination).bind(store_id).execute(&self.pool).await.unwrap();
     }
 
     /// Where a local destination's objects lie.
@@ -149,11 +157,8 @@ async fn a_store_of_another_worker_makes_a_partial_run_at_the_one_that_holds_the
     let second = world.second_destination().await;
     let other_root = tempfile::tempdir().unwrap();
     let (ours, other) = (world.context(FaultPoints::none()), world.context_at(other_root.path()));
-    let bind = "UPDATE backup_destinations SET store_id = $2 WHERE id = $1";
-    for (destination, context) in [(world.destination_id, &ours), (second, &other)] {
-        let store_id = context.local_root.as_ref().unwrap().store_id().to_string();
-        sqlx::query(bind).bind(destination).bind(store_id).execute(&world.pool).await.unwrap();
-    }
+    world.hold(world.destination_id, &ours).await;
+    world.hold(second, &other).await;
     let name = ours.name.clone();
     let workers = [Worker::start(ours).await, Worker::start(other).await];
     let alive = "SELECT count(*) FROM workers WHERE $1 = 1";
