@@ -47,7 +47,7 @@ pub async fn update_backup_destination(
              destination instead.",
         ));
     }
-    refuse_strangers(&row, &kind, config != before, &body)?;
+    refuse_strangers(&row, &kind, is_other_place, &body)?;
     let stored = row.clone();
     let mut seal = RowSeal::new(&state, auth.access.team_id(), row.seal_id);
     if let Some(key) = body.s3_access_key.as_deref() {
@@ -74,7 +74,8 @@ pub async fn update_backup_destination(
     Ok(data(view))
 }
 
-/// What makes it another place: a backup's object that is not there must not be taken for deleted.
+/// What makes it another place: a backup's object that is not there must not be taken for deleted, and stored keys must not
+/// go there. The style of addresses does not: with the bucket in the host's name it is the same endpoint's.
 fn place(config: &DestinationConfig) -> [Option<&str>; 3] {
     [&config.bucket, &config.region, &config.endpoint].map(Option::as_deref)
 }
@@ -83,19 +84,18 @@ fn place(config: &DestinationConfig) -> [Option<&str>; 3] {
 fn refuse_strangers(
     row: &rows::backup_destinations::Model,
     kind: &str,
-    is_other_config: bool,
+    is_other_place: bool,
     body: &Body,
 ) -> Result<(), Problem> {
     let mut errors = FieldErrors::default();
     if kind == "local" {
         return Ok(());
     }
-    let is_other_peer = is_other_config || kind != row.r#type;
     for (field, is_stored, is_sent) in [
         ("s3_access_key", row.sealed_access_key.is_some(), body.s3_access_key.is_some()),
         ("s3_secret_key", row.sealed_secret_key.is_some(), body.s3_secret_key.is_some()),
     ] {
-        if is_stored && is_other_peer && !is_sent {
+        if is_stored && is_other_place && !is_sent {
             let name = texts::attribute(field);
             let text = format!("The {name} field must be entered again when type, endpoint, region or bucket change.");
             errors.push(field, text);

@@ -27,7 +27,8 @@ use serde_json::json;
 /// Changes what is sent; what is absent stays. A task may be changed while it runs: the run goes on as it began.
 #[utoipa::path(put, path = "/api/backup-tasks/{id}", tag = "backup-tasks", params(("id" = u64, Path)),
     request_body(content((Body = "application/json"), (Body = "application/x-www-form-urlencoded"))),
-    responses((status = 200, body = Data<BackupTaskView>), (status = 422, body = crate::problem::ProblemBody)))]
+    responses((status = 200, body = Data<BackupTaskView>), (status = 409, body = crate::problem::ProblemBody),
+        (status = 422, body = crate::problem::ProblemBody)))]
 pub async fn update_backup_task(
     State(state): State<ApiState>,
     auth: Authorized<may::UpdateBackupTasks>,
