@@ -40,7 +40,9 @@ async fn a_killed_dumper_and_a_killed_server_are_failures_whatever_came_before()
     lab.server.crash().await.unwrap();
     let failure = read_all(reader).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::SourceFailed, "{failure}");
-    assert!(failure.detail.contains("2013") || failure.detail.contains("Lost connection"), "{failure}");
+    // On a busy machine a dumper was seen to end so with status 2 and without a word of its own.
+    let words = ["2013", "Lost connection", "ended with status 2"];
+    assert!(words.iter().any(|word| failure.detail.contains(word)), "{failure}");
     let failure = lab.open(&plan, 0).await.err().unwrap();
     assert_eq!(failure.code, FailureCode::DatabaseUnreachable, "{failure}");
 
