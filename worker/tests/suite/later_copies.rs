@@ -101,7 +101,9 @@ async fn what_failed_in_a_partial_run_is_made_later() {
     let row = scene.until_over().await;
     assert_eq!((row.state.as_str(), row.attempts), ("failed", 3), "{row:#?}");
     std::fs::remove_file(in_the_way).unwrap();
-    let ready = "SELECT count(*) FROM backup_copies WHERE id = $1 AND lease_until IS NULL";
+    // Whoever asks in the middle of the cleaning waits until it would be over at the latest.
+    let ready = "SELECT count(*) FROM backup_copies c WHERE id = $1 AND lease_until IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM backup_copy_objects o WHERE o.backup_copy_id = c.id)";
     scene.world.eventually("the failed one is cleaned", async || scene.world.count(ready, row.id).await == 1).await;
     assert!(scene.request().await);
     let row = scene.until_over().await;
