@@ -1,6 +1,6 @@
 //! Servers and destinations that stop answering and answer again: told once each way, whatever runs and checks see.
 
-use crate::harness::{Worker, World};
+use crate::harness::World;
 use crate::listener::{Listener, add_stream};
 use holdfast_worker::faults::FaultPoints;
 use std::sync::Arc;
@@ -150,12 +150,7 @@ async fn a_store_that_another_living_worker_holds_is_not_out_of_reach() {
     let world = World::new().await;
     let second = world.second_destination().await;
     let other_root = tempfile::tempdir().unwrap();
-    let (ours, other) = (world.context(FaultPoints::none()), world.context_at(other_root.path()));
-    world.hold(world.destination_id, &ours).await;
-    world.hold(second, &other).await;
-    let workers = [Worker::start(ours).await, Worker::start(other).await];
-    let alive = "SELECT count(*) FROM workers WHERE $1 = 1";
-    world.eventually("both workers are known", async || world.count(alive, 1).await == 2).await;
+    let (_, workers) = world.workers_with_a_store_each(second, other_root.path()).await;
     assert_eq!(status_of_a_run(&world).await, "partial");
     for worker in workers {
         worker.stop().await;

@@ -4,7 +4,7 @@ use crate::harness::{SmallDisk, Worker, World};
 use holdfast_worker::WorkerContext;
 use holdfast_worker::faults::FaultPoints;
 use sqlx::Row;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 impl World {
     /// Gives the world's task a second local destination.
@@ -19,6 +19,18 @@ impl World {
         let store_id = context.local_root.as_ref().unwrap().store_id().to_string();
         let bind = "UPDATE backup_destinations SET store_id = $2 WHERE id = $1";
         sqlx::query(bind).bind(destination).bind(store_id).execute(&self.pool).await.unwrap();
+    }
+
+    /// Two workers, each of which holds one of the world's two destinations, once both are known; the first one's name.
+    pub async fn workers_with_a_store_each(&self, second: i64, other_root: &Path) -> (String, [Worker; 2]) {
+        let (ours, other) = (self.context(FaultPoints::none()), self.context_at(other_root));
+        self.hold(self.destination_id, &ours).await;
+        self.hold(second, &other).await;
+        let name = ours.name.clone();
+        let workers = [Worker::start(ours).await, Worker::start(other).await];
+        let alive = "SELECT count(*) FROM workers WHERE $1 = 1";
+        self.eventually("both workers are known", async || self.count(alive, 1).await == 2).await;
+        (name, workers)
     }
 
     /// Where a local destination's objects lie.
@@ -156,13 +168,7 @@ async fn a_store_of_another_worker_makes_a_partial_run_at_the_one_that_holds_the
     let world = World::new().await;
     let second = world.second_destination().await;
     let other_root = tempfile::tempdir().unwrap();
-    let (ours, other) = (world.context(FaultPoints::none()), world.context_at(other_root.path()));
-    world.hold(world.destination_id, &ours).await;
-    world.hold(second, &other).await;
-    let name = ours.name.clone();
-    let workers = [Worker::start(ours).await, Worker::start(other).await];
-    let alive = "SELECT count(*) FROM workers WHERE $1 = 1";
-    world.eventually("both workers are known", async || world.count(alive, 1).await == 2).await;
+    let (name, workers) = world.workers_with_a_store_each(second, other_root.path()).await;
     for _ in 0..3 {
         let run = world.queue_run().await;
         let row = world.until_over(run).await;
