@@ -15,6 +15,8 @@ pub struct Model {
     pub port: i32,
     pub username: String,
     pub auth_method: String,
+    pub transport: String,
+    pub jump_ids: Vec<i64>,
     pub seal_id: Uuid,
     pub sealed_password: Option<Vec<u8>>,
     pub sealed_private_key: Option<Vec<u8>>,

@@ -2,10 +2,12 @@
 //! error text may say more than which secret could not be opened.
 
 use crate::context::WorkerContext;
+use crate::server::Way;
 use holdfast_config::FirstContact;
+use holdfast_domain::ids::RemoteServerId;
 use holdfast_domain::ids::TeamId;
 use holdfast_domain::{Failure, FailureCode, Step};
-use holdfast_remote::{Credential, HostKeyExpectation, Peer};
+use holdfast_remote::{Credential, HostKeyExpectation, Peer, Route, Transport};
 use holdfast_store::{StoreError, TeamTx, rows};
 use holdfast_vault::manifest::MacKey;
 use holdfast_vault::team_keys::{StoredTeamKey, TeamKeyPurpose};
@@ -15,12 +17,30 @@ use secrecy::SecretString;
 /// A team's key as stored, opened by the caller for one use.
 pub use holdfast_store::rows::team_keys::Model as TeamKeyRow;
 
-/// The server as the connection wants it: with the credential it is reached with, and the host key it must show.
-/// `task` brings its own log-in where it has one.
+/// The way to a server, with the credential of each server of it and the host key that each must show. `task` brings
+/// its own log-in to the last one where it has one.
 ///
 /// # Errors
-/// The database failed, or the secret is missing or does not open.
-pub async fn server_peer(
+/// The database failed, a secret is missing or does not open, or a jump host was deleted.
+pub async fn server_way(
+    context: &WorkerContext,
+    tx: &TeamTx,
+    server: &rows::remote_servers::Model,
+    task: Option<&rows::backup_tasks::Model>,
+) -> Result<Way, Failure> {
+    let mut jumps = Vec::with_capacity(server.jump_ids.len());
+    for id in &server.jump_ids {
+        let row = tx.server_contact(RemoteServerId(*id)).load().await;
+        let row = row.map_err(|e| store_failure(Step::Prepare, &e))?;
+        let row = row.ok_or_else(|| invalid("A jump host of the server was deleted."))?;
+        jumps.push((peer(context, tx, &row, None).await?, row));
+    }
+    let peer = peer(context, tx, server, task).await?;
+    let (jumps, jump_rows) = jumps.into_iter().unzip();
+    Ok(Way { route: Route { transport: Transport::Russh, jumps, peer }, jump_rows })
+}
+
+async fn peer(
     context: &WorkerContext,
     tx: &TeamTx,
     server: &rows::remote_servers::Model,

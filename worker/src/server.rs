@@ -1,15 +1,32 @@
 //! Connecting to a server, and writing down what the connection taught. Every connection of this product to a tenant's
-//! server is made here: the row then always knows whether it is reachable and which key waits to be confirmed.
+//! server is made here: the rows of the way then always know whether they are reachable and which key waits to be
+//! confirmed.
 
 use crate::context::WorkerContext;
 use holdfast_domain::ids::RemoteServerId;
 use holdfast_domain::reachability::is_server_reached;
 use holdfast_domain::{Failure, FailureCode, Step};
-use holdfast_remote::{ConnectError, HostKeyExpectation, Peer, Session, Timing};
+use holdfast_remote::{HostKeyExpectation, Peer, Route, Session, Timing};
 use holdfast_store::repositories::server_contact::{Contact, ContactOutcome};
 use holdfast_store::{Access, StoreError, rows};
 
-/// Connects to `row` as `peer` says, and records connectivity and host key.
+/// The way to a server. It has no `Debug`: it holds secrets.
+pub struct Way {
+    /// For the connection.
+    pub route: Route,
+    /// The rows of its jump hosts, in order.
+    pub jump_rows: Vec<rows::remote_servers::Model>,
+}
+
+/// Why there is no session.
+pub struct Missed {
+    /// For the user.
+    pub failure: Failure,
+    /// At which server of the way: as many as there are jump hosts is the server itself.
+    pub at: usize,
+}
+
+/// Connects to `row` as `way` says, and records connectivity and host keys.
 ///
 /// # Errors
 /// Why there is no session.
@@ -17,9 +34,9 @@ pub async fn connect(
     context: &WorkerContext,
     access: &Access,
     row: &rows::remote_servers::Model,
-    peer: &Peer,
+    way: &Way,
 ) -> Result<Session, Failure> {
-    connect_with(context, access, row, peer, timing(context)).await
+    connect_with(context, access, row, way, timing(context)).await
 }
 
 /// The operator's times for connections.
@@ -37,58 +54,105 @@ pub async fn connect_with(
     context: &WorkerContext,
     access: &Access,
     row: &rows::remote_servers::Model,
-    peer: &Peer,
+    way: &Way,
     timing: Timing,
 ) -> Result<Session, Failure> {
-    let connected = Session::connect_with(&context.egress, peer, timing).await;
-    let (outcome, key) = match &connected {
-        Ok(session) => (ContactOutcome::Online, Some(session.host_key())),
-        Err(ConnectError { failure, presented_host_key }) => {
-            let outcome = match failure.code {
-                FailureCode::HostKeyUnconfirmed => ContactOutcome::KeyUnconfirmed,
-                _ => ContactOutcome::Offline,
-            };
-            (outcome, presented_host_key.as_deref())
-        }
-    };
-    let contact = Contact { host: &peer.host, port: peer.port, outcome, host_key: key };
-    let answered = match &connected {
-        Ok(_) => Some(Ok(())),
-        Err(error) => is_server_reached(error.failure.code)
-            .map(|is_reached| if is_reached { Ok(()) } else { Err(error.failure.to_string()) }),
-    };
-    let is_trusted = peer.host_key == HostKeyExpectation::Unknown { trust: true };
-    let taught = Taught { contact: &contact, is_trusted, answered: &answered };
-    record(context, access, RemoteServerId(row.id), taught).await.map_err(|error| {
-        tracing::error!("a server's contact could not be recorded: {error:?}");
-        Failure::new(Step::Connect, FailureCode::Internal, "What the connection taught could not be recorded.")
-    })?;
-    connected.map_err(|error| error.failure)
+    try_with(context, access, row, way, timing).await.map_err(|missed| missed.failure)
 }
 
-/// What a connection taught.
+/// [`connect_with`], for those who want to know where it failed.
+///
+/// # Errors
+/// Why there is no session.
+pub async fn try_with(
+    context: &WorkerContext,
+    access: &Access,
+    row: &rows::remote_servers::Model,
+    way: &Way,
+    timing: Timing,
+) -> Result<Session, Missed> {
+    let connected = Session::connect_with(&context.egress, &way.route, timing).await;
+    let last = way.jump_rows.len();
+    let (at, failure, keys) = match &connected {
+        Ok(session) => (last, None, session.host_keys().iter().cloned().map(Some).collect()),
+        Err(error) => (error.at(), Some(&error.failure), error.presented_host_keys.clone()),
+    };
+    let servers = way.jump_rows.iter().chain([row]).zip(way.route.jumps.iter().chain([&way.route.peer]));
+    for (n, (row, peer)) in servers.enumerate() {
+        let key = keys.get(n).and_then(Option::as_deref);
+        let how = match failure {
+            Some(failure) if n == at => Seen::Failed(failure),
+            Some(_) if n > at => Seen::Never,
+            _ => Seen::LetUsIn,
+        };
+        record(context, access, row, &Taught { peer, how, key }).await.map_err(|error| {
+            tracing::error!("a server's contact could not be recorded: {error:?}");
+            let detail = "What the connection taught could not be recorded.";
+            Missed { failure: Failure::new(Step::Connect, FailureCode::Internal, detail), at: n }
+        })?;
+    }
+    connected.map_err(|error| Missed { at, failure: error.failure })
+}
+
+/// How one server of a way fared.
+enum Seen<'a> {
+    LetUsIn,
+    Failed(&'a Failure),
+    /// A jump host before it failed. That is news of the jump host alone: nobody is told of each server behind it.
+    Never,
+}
+
+/// What a connection taught of one server of its way.
 struct Taught<'a> {
-    contact: &'a Contact<'a>,
-    is_trusted: bool,
+    peer: &'a Peer,
+    how: Seen<'a>,
+    key: Option<&'a str>,
+}
+
+impl Taught<'_> {
+    fn outcome(&self) -> ContactOutcome {
+        match &self.how {
+            Seen::LetUsIn => ContactOutcome::Online,
+            Seen::Failed(failure) if failure.code == FailureCode::HostKeyUnconfirmed => ContactOutcome::KeyUnconfirmed,
+            Seen::Failed(_) | Seen::Never => ContactOutcome::Offline,
+        }
+    }
+
     /// None: not whether it answers.
-    answered: &'a Option<Result<(), String>>,
+    fn answered(&self) -> Option<Result<(), String>> {
+        match &self.how {
+            Seen::LetUsIn => Some(Ok(())),
+            Seen::Failed(failure) => is_server_reached(failure.code)
+                .map(|is_reached| if is_reached { Ok(()) } else { Err(failure.to_string()) }),
+            Seen::Never => None,
+        }
+    }
 }
 
 async fn record(
     context: &WorkerContext,
     access: &Access,
-    id: RemoteServerId,
-    Taught { contact, is_trusted, answered }: Taught<'_>,
+    row: &rows::remote_servers::Model,
+    taught: &Taught<'_>,
 ) -> Result<(), StoreError> {
+    let (id, peer) = (RemoteServerId(row.id), taught.peer);
+    let contact = Contact {
+        host: &peer.host,
+        port: peer.port,
+        jump_ids: &row.jump_ids,
+        outcome: taught.outcome(),
+        host_key: taught.key,
+    };
     let tx = context.store.for_team(access).await?;
-    if is_trusted && tx.server_contact(id).pin_trusted(contact).await? {
+    let is_trusted = peer.host_key == HostKeyExpectation::Unknown { trust: true };
+    if is_trusted && tx.server_contact(id).pin_trusted(&contact).await? {
         tracing::warn!(
             server = id.0,
             "the key of a first contact was pinned without a look (ssh.first_contact = trust)"
         );
     }
-    tx.server_contact(id).record(contact).await?;
-    if let Some(answered) = answered {
+    tx.server_contact(id).record(&contact).await?;
+    if let Some(answered) = taught.answered() {
         let answered = answered.as_ref().copied().map_err(String::as_str);
         tx.reachability().note_server(id, (contact.host, contact.port), answered).await?;
     }

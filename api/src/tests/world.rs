@@ -160,7 +160,7 @@ impl Team {
     /// The thing that a field of a body names; none where the field names nothing of a team.
     pub fn named(&self, field: &str) -> Option<i64> {
         match field {
-            "remote_server_id" => Some(self.server),
+            "remote_server_id" | "jump" => Some(self.server),
             "backup_destination_id" | "backup_destination_ids" => Some(self.destination),
             "tags" => Some(self.tag),
             "notification_streams" | "notification_stream_id" => Some(self.stream),

@@ -29,6 +29,8 @@ struct ConnectionView {
     is_database_password_set: bool,
     /// `team_key`, `password`, `private_key`.
     auth_method: String,
+    /// The servers through which it is reached, in order.
+    jump: Vec<i64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -54,6 +56,7 @@ impl RemoteServerView {
                 port: row.port,
                 is_database_password_set: row.sealed_database_password.is_some(),
                 auth_method: row.auth_method,
+                jump: row.jump_ids,
             },
             status: ServerStatusView {
                 connectivity: row.connectivity,

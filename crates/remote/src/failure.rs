@@ -1,6 +1,7 @@
 //! What the parts of this crate say when something fails.
 
-use crate::client::{Ending, Observer};
+use crate::over_russh::{Ending, Observer};
+use crate::{HostKeyExpectation, Peer, Route, fingerprint};
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_egress::EgressError;
 use russh::Error;
@@ -47,4 +48,40 @@ pub(crate) fn lost(step: Step, observer: &Observer) -> Failure {
 /// Nothing came for too long.
 pub(crate) fn stalled(step: Step, detail: &str) -> Failure {
     Failure::new(step, FailureCode::Stalled, detail)
+}
+
+/// The key that `peer` presented is not the one that is expected; none: it presented no plain key.
+pub(crate) fn unacceptable_key(peer: &Peer, presented: Option<&str>) -> Failure {
+    let shown =
+        |line: &str| fingerprint(line).map_or_else(|| "no key".to_owned(), |f| format!("{} {}", f.key_type, f.sha256));
+    let presented = presented.map_or_else(|| "a certificate".to_owned(), shown);
+    match &peer.host_key {
+        HostKeyExpectation::Pinned(pinned) => Failure::new(
+            Step::HostKey,
+            FailureCode::HostKeyChanged,
+            format!("the server presents {presented}, and {} is pinned.", shown(pinned)),
+        ),
+        HostKeyExpectation::Unknown { .. } => Failure::new(
+            Step::HostKey,
+            FailureCode::HostKeyUnconfirmed,
+            format!("the server presents {presented}, which nobody has confirmed."),
+        ),
+    }
+}
+
+/// `peer` refused to let us in with `what`.
+pub(crate) fn refused(peer: &Peer, what: &str) -> Failure {
+    let detail = format!("the server refused {what} of user {}.", peer.username);
+    Failure::new(Step::Authenticate, FailureCode::AuthenticationFailed, detail)
+}
+
+/// Says at which jump host it failed, where it was one.
+pub(crate) fn on_the_way(failure: Failure, route: &Route, at: usize) -> Failure {
+    match route.jumps.get(at) {
+        None => failure,
+        Some(jump) => {
+            let detail = format!("at the jump host {} port {}: {}", jump.host, jump.port, failure.detail);
+            Failure::new(failure.step, failure.code, detail)
+        }
+    }
 }

@@ -5,13 +5,14 @@
 //! second data channel on a connection, or authenticate before the host key was judged: each was seen to lose data or
 //! secrets.
 
-mod client;
+mod connection;
 mod failure;
+mod greeting;
 mod host_key;
-mod link;
+mod over_russh;
 mod peer;
 mod program;
-mod pump;
+mod route;
 mod running;
 mod session;
 mod termination;
@@ -19,6 +20,7 @@ mod termination;
 pub use host_key::{HostKeyFingerprint, fingerprint, public_line};
 pub use peer::{Credential, HostKeyExpectation, Peer};
 pub use program::opening;
+pub use route::{Route, Transport};
 pub use running::{Event, Running};
 pub use session::{ConnectError, Session, Timing};
 pub use termination::{RemoteProcess, Termination};

@@ -1,13 +1,13 @@
 //! A program running on the server: its output, its input, its end.
 
+use crate::connection::Connection;
 use crate::failure;
-use crate::pump::{EVENTS, Item, Pump};
-use crate::session::Connection;
+use crate::greeting::Greeting;
 use crate::termination::{self, RemoteProcess, Termination};
 use bytes::Bytes;
 use holdfast_domain::{Failure, FailureCode, Step};
+use russh::ChannelWriteHalf;
 use russh::client::Msg;
-use russh::{Channel, ChannelWriteHalf};
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,6 +16,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Output that is kept while only input is written; a program that says more has lost its mind.
 const KEPT_WHILE_WRITING: usize = 8 * 1024 * 1024;
+
+/// Events on their way to the reader.
+const EVENTS: usize = 16;
 
 /// How long a cancel waits for the line that names the process.
 const GREETING_WAIT: Duration = Duration::from_secs(2);
@@ -31,12 +34,59 @@ pub enum Event {
     Exited(u32),
 }
 
+/// What the reader gets.
+pub(crate) type Item = Result<Event, Failure>;
+
+/// Standard input of the one command.
+pub(crate) enum Input {
+    /// A channel's.
+    Russh(ChannelWriteHalf<Msg>),
+}
+
+/// The input did not take it: the connection is lost.
+pub(crate) struct NotTaken;
+
+impl Input {
+    async fn write(&mut self, bytes: Bytes) -> Result<(), NotTaken> {
+        match self {
+            Self::Russh(input) => input.data_bytes(bytes).await.map_err(|_| NotTaken),
+        }
+    }
+
+    async fn end(&mut self) -> Result<(), NotTaken> {
+        match self {
+            Self::Russh(input) => input.eof().await.map_err(|_| NotTaken),
+        }
+    }
+}
+
+/// The one command, which waits for its program.
+pub(crate) struct Started {
+    events: mpsc::Receiver<Item>,
+    input: Input,
+    process: Arc<OnceLock<RemoteProcess>>,
+    pump: AbortOnDropHandle<()>,
+}
+
+impl Started {
+    /// A command with this `input`, whose output is carried by what `pump` makes.
+    pub(crate) fn spawn<P>(input: Input, pump: impl FnOnce(Greeting, mpsc::Sender<Item>) -> P) -> Self
+    where
+        P: Future<Output = ()> + Send + 'static,
+    {
+        let (out, events) = mpsc::channel(EVENTS);
+        let process = Arc::new(OnceLock::new());
+        let pump = AbortOnDropHandle::new(tokio::spawn(pump(Greeting::new(process.clone()), out)));
+        Self { events, input, process, pump }
+    }
+}
+
 /// A program running on the server. Dropping it cuts the connection, which ends the program there.
 pub struct Running {
     events: mpsc::Receiver<Item>,
     kept: VecDeque<Item>,
     kept_bytes: usize,
-    input: ChannelWriteHalf<Msg>,
+    input: Input,
     connection: Arc<Connection>,
     process: Arc<OnceLock<RemoteProcess>>,
     pump: AbortOnDropHandle<()>,
@@ -45,12 +95,8 @@ pub struct Running {
 }
 
 impl Running {
-    pub(crate) fn new(channel: Channel<Msg>, connection: Arc<Connection>, turn: Arc<()>) -> Self {
-        let (read, input) = channel.split();
-        let (out, events) = mpsc::channel(EVENTS);
-        let process = Arc::new(OnceLock::new());
-        let pump = Pump::new(read, connection.clone(), process.clone());
-        let pump = AbortOnDropHandle::new(tokio::spawn(pump.run(out)));
+    pub(crate) fn new(started: Started, connection: Arc<Connection>, turn: Arc<()>) -> Self {
+        let Started { events, input, process, pump } = started;
         Self { events, kept: VecDeque::new(), kept_bytes: 0, input, connection, process, pump, _turn: turn }
     }
 
@@ -66,7 +112,7 @@ impl Running {
         }
         match tokio::time::timeout(self.connection.timing.silence, self.events.recv()).await {
             Ok(Some(item)) => item,
-            Ok(None) => Err(failure::lost(Step::Stream, &self.connection.observer)),
+            Ok(None) => Err(self.connection.lost(Step::Stream)),
             Err(_) => Err(failure::stalled(Step::Stream, "the program on the server wrote nothing for too long.")),
         }
     }
@@ -80,14 +126,14 @@ impl Running {
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
         let Self { events, kept, kept_bytes, input, connection, .. } = self;
         let silence = tokio::time::sleep(connection.timing.silence);
-        let writing = input.data_bytes(bytes);
+        let writing = input.write(bytes);
         tokio::pin!(silence, writing);
         loop {
             tokio::select! {
                 biased;
-                done = &mut writing => return done.map_err(|_| failure::lost(Step::Stream, &connection.observer)),
+                done = &mut writing => return done.map_err(|_| connection.lost(Step::Stream)),
                 item = events.recv() => {
-                    let Some(item) = item else { return Err(failure::lost(Step::Stream, &connection.observer)) };
+                    let Some(item) = item else { return Err(connection.lost(Step::Stream)) };
                     let too_early = match &item {
                         Ok(Event::Stdout(_) | Event::Stderr(_)) => None,
                         Ok(Event::Exited(_)) => Some(ended_early()),
@@ -121,7 +167,7 @@ impl Running {
     /// # Errors
     /// `connection_lost`.
     pub async fn end_input(&mut self) -> Result<(), Failure> {
-        self.input.eof().await.map_err(|_| failure::lost(Step::Stream, &self.connection.observer))
+        self.input.end().await.map_err(|_| self.connection.lost(Step::Stream))
     }
 
     /// The program's process on the server, once its first line arrived.
@@ -178,7 +224,8 @@ fn said_too_much() -> Failure {
     )
 }
 
-fn size_of(item: &Item) -> usize {
+/// Payload of an item, bytes.
+pub(crate) fn size_of(item: &Item) -> usize {
     match item {
         Ok(Event::Stdout(data) | Event::Stderr(data)) => data.len(),
         _ => 0,

@@ -3,8 +3,8 @@
 //! A program there ends when its standard input does (its watcher kills its process group); this looks on a new connection
 //! whether that happened, and kills what is left.
 
-use crate::session::{Connection, Session};
-use crate::{Event, HostKeyExpectation, Peer};
+use crate::connection::Connection;
+use crate::{Event, Session};
 use std::time::Duration;
 
 /// Waits for the group to be gone, asks it to end, kills it.
@@ -51,9 +51,7 @@ pub(crate) async fn confirm(connection: &Connection, process: &RemoteProcess, gr
 }
 
 async fn check(connection: &Connection, process: &RemoteProcess, grace: Duration) -> bool {
-    let host_key = HostKeyExpectation::Pinned(connection.host_key.clone());
-    let peer = Peer { host_key, ..connection.peer.clone() };
-    let Ok(mut session) = Session::connect_with(&connection.guard, &peer, connection.timing).await else {
+    let Ok(mut session) = Session::connect_with(&connection.guard, connection.again(), connection.timing).await else {
         return false;
     };
     let pid = process.pid.to_string();

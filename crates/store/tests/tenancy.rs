@@ -43,6 +43,8 @@ fn server(user_id: UserId) -> NewRemoteServer {
         port: 22,
         username: "root".to_owned(),
         auth_method: "team_key".to_owned(),
+        transport: "russh".to_owned(),
+        jump_ids: Vec::new(),
         seal_id: uuid::Uuid::now_v7(),
         sealed_password: None,
         sealed_private_key: None,

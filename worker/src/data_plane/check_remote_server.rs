@@ -4,6 +4,7 @@
 use super::check_answer::{answer, failed, passed};
 use super::refusal::Refusal;
 use crate::context::WorkerContext;
+use crate::server::Way;
 use crate::{secrets, server};
 use axum::response::Response;
 use holdfast_domain::check::CheckStep;
@@ -11,8 +12,11 @@ use holdfast_domain::ids::RemoteServerId;
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_remote::Timing;
 use holdfast_sources::probe;
-use holdfast_store::Access;
+use holdfast_store::{Access, rows};
 use std::time::Duration;
+
+/// The step of a jump host, one for each that was tried.
+const JUMP_HOST: &str = "jump_host";
 
 /// How long each part of a check may take.
 const STEP_LIMIT: Duration = Duration::from_secs(6);
@@ -38,14 +42,20 @@ pub async fn check_remote_server(
 ) -> Result<Response, Refusal> {
     let tx = context.store.for_team(access).await?;
     let row = tx.server_contact(id).load().await?.ok_or_else(Refusal::not_found)?;
-    let peer = secrets::server_peer(context, &tx, &row, None).await;
+    let way = secrets::server_way(context, &tx, &row, None).await;
     drop(tx);
-    let steps = match peer {
+    let steps = match way {
         Err(failure) => vec![failed("prepare", failure.to_string())],
-        Ok(peer) => match server::connect_with(context, access, &row, &peer, quick(context)).await {
-            Err(failure) => steps_until(&failure),
+        Ok(way) => match server::try_with(context, access, &row, &way, quick(context)).await {
+            Err(missed) if missed.at < way.jump_rows.len() => {
+                let mut steps = let_through(&way, missed.at);
+                steps.push(failed(JUMP_HOST, missed.failure.to_string()));
+                steps
+            }
+            Err(missed) => [let_through(&way, missed.at), steps_until(&missed.failure)].concat(),
             Ok(mut session) => {
-                let mut steps = first(STEPS.len() - 1);
+                let mut steps = let_through(&way, way.jump_rows.len());
+                steps.extend(first(STEPS.len() - 1));
                 steps.push(tools(&mut session).await);
                 steps
             }
@@ -74,6 +84,14 @@ async fn tools(session: &mut holdfast_remote::Session) -> CheckStep {
         }
         Err(failure) => failed("tools", failure.to_string()),
     }
+}
+
+/// The first `count` jump hosts, which let us in.
+fn let_through(way: &Way, count: usize) -> Vec<CheckStep> {
+    let passed_by = |row: &rows::remote_servers::Model| {
+        passed(JUMP_HOST, format!("{} ({}) showed its confirmed host key and let us in.", row.label, row.host))
+    };
+    way.jump_rows.iter().take(count).map(passed_by).collect()
 }
 
 /// The steps before the one that failed, and that one.

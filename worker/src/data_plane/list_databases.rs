@@ -32,10 +32,10 @@ pub async fn list_databases(
 ) -> Result<Response, Refusal> {
     let tx = context.store.for_team(access).await?;
     let row = tx.server_contact(id).load().await?.ok_or_else(Refusal::not_found)?;
-    let peer = secrets::server_peer(context, &tx, &row, None).await?;
+    let way = secrets::server_way(context, &tx, &row, None).await?;
     drop(tx);
     let login = database_login::of_server(context, &row, named)?;
-    let mut session = server::connect_with(context, access, &row, &peer, quick(context)).await?;
+    let mut session = server::connect_with(context, access, &row, &way, quick(context)).await?;
     let (engine, found) = database::list(&mut session, engine, &login).await?;
     Ok(Json(view(engine, &found)).into_response())
 }

@@ -25,7 +25,7 @@ pub struct ServerDeleted {
     key_left_behind: Option<String>,
 }
 
-/// Deletes a server that no task uses; with `cascade=1` and the ability `cascade-delete`, its tasks too. Backups stay.
+/// Deletes a server that no task uses and no other server is reached through; with `cascade=1` and the ability `cascade-delete`, its tasks too. Backups stay.
 #[utoipa::path(delete, path = "/api/remote-servers/{id}", tag = "remote-servers",
     params(("id" = u64, Path), ("cascade" = Option<u8>, Query, description = "1: delete the tasks that use it too")),
     responses((status = 200, body = ServerDeleted), (status = 204, description = "As 200, to a client that sends no `Accept`."),
@@ -39,6 +39,14 @@ pub async fn delete_remote_server(
 ) -> Result<Response, Problem> {
     let tx = state.store().for_team(&auth.access).await?;
     let mut row = found::<RemoteServerId, _>(tx.remote_servers().find_for_update(id).await?)?;
+    let behind = tx.remote_servers().count_behind(id).await?;
+    if behind > 0 {
+        let message = format!(
+            "The remote server is a jump host of {behind} other server(s). Take it out of their `jump` first, or delete \
+             them."
+        );
+        return Err(Problem::in_use(message, json!({"remote_servers": behind})));
+    }
     let tasks = tx.remote_servers().tasks_using(id).await?;
     cascade.permits(&auth.access, "remote server", tasks.len())?;
     let changes = Changes::removed(&RemoteServerView::of(row.clone()));

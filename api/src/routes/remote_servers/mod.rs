@@ -6,6 +6,7 @@ pub mod create;
 pub mod databases;
 pub mod delete;
 pub mod host_key;
+mod jump_hosts;
 pub mod list;
 pub mod show;
 pub mod update;
@@ -59,6 +60,9 @@ pub(crate) struct Body {
     private_key: Option<String>,
     /// `ssh-ed25519 AAAA…`: pins the server's key, so that nobody has to confirm it later.
     host_key: Option<String>,
+    /// The servers through which it is reached, in order, at most three: the first one is reached from here, each other one
+    /// from the one before it, and what a jump host is itself reached through does not count.
+    jump: Option<Vec<i64>>,
 }
 
 impl Body {
@@ -73,6 +77,7 @@ impl Body {
             password: fields.secret("password", Presence::Optional, false),
             private_key: fields.secret("private_key", Presence::Optional, true),
             host_key: fields.parsed("host_key", Presence::Optional, rules::host_key),
+            jump: jump_hosts::read(fields),
         };
         fields.check(&body);
         body.normalised(fields)

@@ -3,7 +3,7 @@
 //! A stored secret and a pinned host key belong to the peer they were given for. Whoever may change a server but not
 //! read its secrets must not get them by pointing the server at a host of their own.
 
-use super::{Body, secrets, taken};
+use super::{Body, jump_hosts, secrets, taken};
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
 use crate::problem::{FieldErrors, Problem};
@@ -19,7 +19,7 @@ use holdfast_store::{Changes, TeamTx, rows};
 use holdfast_vault::SealedColumn;
 use serde_json::json;
 
-/// Changes what is sent. Another host, port or user needs every stored secret again (422 without) and drops the pinned
+/// Changes what is sent. Another host, port, user or way (`jump`) needs every stored secret again (422 without) and drops the pinned
 /// host key.
 #[utoipa::path(put, path = "/api/remote-servers/{id}", tag = "remote-servers", params(("id" = u64, Path)),
     request_body(content((Body = "application/json"), (Body = "application/x-www-form-urlencoded"))),
@@ -37,6 +37,9 @@ pub async fn update_remote_server(
     let clears_database_password = fields.is_null("database_password");
     fields.finish()?;
     let change = Change { clears_database_password, ..Change::of(&row, body) };
+    if let Some(jump) = &change.body.jump {
+        jump_hosts::check(&tx, jump, Some(id)).await?;
+    }
     change.refuse_strangers(&tx, &row).await?;
     let before = row.clone();
     let row = change.apply(row, &state).await?;
@@ -61,7 +64,9 @@ impl Change {
     fn of(row: &rows::remote_servers::Model, body: Body) -> Self {
         let is_other_peer = body.ip_address.as_ref().is_some_and(|host| *host != row.host)
             || body.port.is_some_and(|port| port != i64::from(row.port))
-            || body.username.as_ref().is_some_and(|name| *name != row.username);
+            || body.username.as_ref().is_some_and(|name| *name != row.username)
+            // The same address seen from another host is another server.
+            || body.jump.as_ref().is_some_and(|jump| *jump != row.jump_ids);
         let auth_method = body.auth_method.clone().unwrap_or_else(|| row.auth_method.clone());
         Self { body, is_other_peer, auth_method, clears_database_password: false }
     }
@@ -70,7 +75,10 @@ impl Change {
     async fn refuse_strangers(&self, tx: &TeamTx, row: &rows::remote_servers::Model) -> Result<(), Problem> {
         let mut errors = FieldErrors::default();
         let again = |field: &str| {
-            format!("The {} field must be entered again when host, port or user change.", texts::attribute(field))
+            format!(
+                "The {} field must be entered again when host, port, user or jump hosts change.",
+                texts::attribute(field)
+            )
         };
         for (method, is_stored, is_sent) in [
             ("password", row.sealed_password.is_some(), self.body.password.is_some()),
@@ -135,6 +143,7 @@ impl Change {
         }
         row.port = self.body.port.and_then(|port| i32::try_from(port).ok()).unwrap_or(row.port);
         row.label = self.body.label.unwrap_or(row.label);
+        row.jump_ids = self.body.jump.unwrap_or(row.jump_ids);
         row.host = self.body.ip_address.unwrap_or(row.host);
         row.username = self.body.username.unwrap_or(row.username);
         row.auth_method = self.auth_method;

@@ -7,8 +7,11 @@ use chrono::{DateTime, Utc};
 use holdfast_domain::ids::{RemoteServerId, UserId};
 use holdfast_entity::{backup_tasks, remote_servers as table};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait,
-    QueryFilter, QuerySelect, QueryTrait,
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait,
+    sea_query::{Expr, extension::postgres::PgFunc},
 };
 use uuid::Uuid;
 
@@ -32,6 +35,10 @@ pub struct NewRemoteServer {
     pub username: String,
     /// `team_key`, `password` or `private_key`.
     pub auth_method: String,
+    /// `russh` or `openssh`.
+    pub transport: String,
+    /// The servers through which it is reached, in order.
+    pub jump_ids: Vec<i64>,
     /// What the sealed columns are bound to.
     pub seal_id: Uuid,
     /// Sealed log-in password.
@@ -90,6 +97,8 @@ impl RemoteServers<'_> {
             port: Set(i32::from(new.port)),
             username: Set(new.username),
             auth_method: Set(new.auth_method),
+            transport: Set(new.transport),
+            jump_ids: Set(new.jump_ids),
             seal_id: Set(new.seal_id),
             sealed_password: Set(new.sealed_password),
             sealed_private_key: Set(new.sealed_private_key),
@@ -101,6 +110,25 @@ impl RemoteServers<'_> {
             ..Default::default()
         };
         Ok(row.insert(self.0.conn()).await?)
+    }
+
+    /// Those of `ids` that are there, which nobody removes until the transaction ends; in no particular order.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn keep(&self, ids: &[i64]) -> Result<Vec<table::Model>, StoreError> {
+        let kept = self.select().filter(table::Column::Id.is_in(ids.iter().copied())).order_by_asc(table::Column::Id);
+        // The weakest lock that a removal waits for: two servers can then be made each other's jump host at once.
+        Ok(kept.lock(sea_orm::sea_query::LockType::KeyShare).all(self.0.conn()).await?)
+    }
+
+    /// How many servers are reached through it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn count_behind(&self, id: RemoteServerId) -> Result<u64, StoreError> {
+        let is_in = Expr::value(id.0).eq(PgFunc::any(Expr::col(table::Column::JumpIds)));
+        Ok(self.select().filter(is_in).count(self.0.conn()).await?)
     }
 
     /// Tasks (not deleted) that use it.

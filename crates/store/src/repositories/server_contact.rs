@@ -25,6 +25,8 @@ pub struct Contact<'a> {
     pub host: &'a str,
     /// Its port.
     pub port: u16,
+    /// The servers through which it was reached: the same address behind others is another server.
+    pub jump_ids: &'a [i64],
     /// What came of it.
     pub outcome: ContactOutcome,
     /// The key it showed, in OpenSSH form, if it came that far.
@@ -65,11 +67,11 @@ impl ServerContact<'_> {
     pub async fn record(&self, contact: &Contact<'_>) -> Result<(), StoreError> {
         let event = self.note_other_key(contact).await?;
         let sql = "UPDATE remote_servers
-             SET connectivity = CASE $5 WHEN 'online' THEN 'online' WHEN 'offline' THEN 'offline' ELSE 'unknown' END,
-                 last_connected_at = CASE WHEN $5 = 'online' THEN now() ELSE last_connected_at END,
-                 pending_host_key = CASE WHEN $6::text IS NOT NULL AND $6 IS DISTINCT FROM pinned_host_key
-                                         THEN $6 ELSE pending_host_key END
-             WHERE id = $1 AND team_id = $4 AND host = $2 AND port = $3 AND deleted_at IS NULL";
+             SET connectivity = CASE $6 WHEN 'online' THEN 'online' WHEN 'offline' THEN 'offline' ELSE 'unknown' END,
+                 last_connected_at = CASE WHEN $6 = 'online' THEN now() ELSE last_connected_at END,
+                 pending_host_key = CASE WHEN $7::text IS NOT NULL AND $7 IS DISTINCT FROM pinned_host_key
+                                         THEN $7 ELSE pending_host_key END
+             WHERE id = $1 AND team_id = $5 AND host = $2 AND port = $3 AND jump_ids = $4 AND deleted_at IS NULL";
         let outcome = match contact.outcome {
             ContactOutcome::Online => "online",
             ContactOutcome::Offline => "offline",
@@ -85,14 +87,14 @@ impl ServerContact<'_> {
     async fn note_other_key(&self, contact: &Contact<'_>) -> Result<Option<i64>, StoreError> {
         let sql = "WITH before AS (
                  SELECT pinned_host_key, pending_host_key FROM remote_servers
-                 WHERE id = $1 AND team_id = $4 AND host = $2 AND port = $3 AND deleted_at IS NULL FOR UPDATE
+                 WHERE id = $1 AND team_id = $5 AND host = $2 AND port = $3 AND jump_ids = $4 AND deleted_at IS NULL FOR UPDATE
              )
              INSERT INTO audit_events (team_id, action, subject, details, actor_reason)
-             SELECT $4, 'remote_server.host_key_changed', 'remote_servers:' || $1::bigint,
-                    jsonb_build_object('pinned', pinned_host_key, 'shown', $5::text), 'a connection'
+             SELECT $5, 'remote_server.host_key_changed', 'remote_servers:' || $1::bigint,
+                    jsonb_build_object('pinned', pinned_host_key, 'shown', $6::text), 'a connection'
              FROM before
-             WHERE pinned_host_key IS NOT NULL AND $5::text IS DISTINCT FROM pinned_host_key
-               AND $5::text IS NOT NULL AND $5::text IS DISTINCT FROM pending_host_key
+             WHERE pinned_host_key IS NOT NULL AND $6::text IS DISTINCT FROM pinned_host_key
+               AND $6::text IS NOT NULL AND $6::text IS DISTINCT FROM pending_host_key
              RETURNING id";
         let statement = self.statement(sql, contact, &[contact.host_key.into()]);
         let row = self.tx.conn().query_one_raw(statement).await?;
@@ -122,11 +124,11 @@ impl ServerContact<'_> {
             return Ok(false);
         };
         let sql = "WITH pinned AS (
-                UPDATE remote_servers SET pinned_host_key = $5, pinned_at = now(), pending_host_key = NULL
-                WHERE id = $1 AND team_id = $4 AND host = $2 AND port = $3 AND deleted_at IS NULL AND pinned_host_key IS NULL
+                UPDATE remote_servers SET pinned_host_key = $6, pinned_at = now(), pending_host_key = NULL
+                WHERE id = $1 AND team_id = $5 AND host = $2 AND port = $3 AND jump_ids = $4 AND deleted_at IS NULL AND pinned_host_key IS NULL
                 RETURNING team_id, id)
              INSERT INTO audit_events (team_id, action, subject, details, actor_reason)
-             SELECT team_id, 'remote_server.host_key_trusted', 'remote_servers:' || id, jsonb_build_object('host_key', $5::text),
+             SELECT team_id, 'remote_server.host_key_trusted', 'remote_servers:' || id, jsonb_build_object('host_key', $6::text),
                     'ssh.first_contact'
              FROM pinned";
         Ok(self.execute(sql, contact, &[key.into()]).await? == 1)
@@ -137,8 +139,13 @@ impl ServerContact<'_> {
     }
 
     fn statement(&self, sql: &str, contact: &Contact<'_>, rest: &[Value]) -> Statement {
-        let mut values: Vec<Value> =
-            vec![self.id.0.into(), contact.host.into(), i32::from(contact.port).into(), self.tx.team_id().0.into()];
+        let mut values: Vec<Value> = vec![
+            self.id.0.into(),
+            contact.host.into(),
+            i32::from(contact.port).into(),
+            contact.jump_ids.to_vec().into(),
+            self.tx.team_id().0.into(),
+        ];
         values.extend_from_slice(rest);
         Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
     }

@@ -63,7 +63,7 @@ async fn from_copy(job: &Job, prepared: &Prepared, copy: &CopyToRead) -> Result<
         p.total_expected_size = Some(size_bytes);
     });
     job.enter(RunStatus::Running, Step::Connect).await?;
-    let connecting = server::connect(context, &job.access, &prepared.server, &prepared.peer);
+    let connecting = server::connect(context, &job.access, &prepared.server, &prepared.way);
     let session = job.lease.guard(Step::Connect, connecting).await?;
     job.enter(RunStatus::Running, Step::Stage).await?;
     let writer = job.lease.guard(Step::Stage, target::open(job, prepared, session, kind)).await?;

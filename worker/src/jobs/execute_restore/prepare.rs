@@ -2,12 +2,12 @@
 //! the backup itself may have changed or gone since the restore was asked for.
 
 use super::{Job, Stop};
+use crate::server::Way;
 use crate::{copy_reader, secrets};
 use holdfast_domain::ids::{BackupId, RemoteServerId};
 use holdfast_domain::restore::RestoreSpec;
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_pipeline::DecryptKey;
-use holdfast_remote::Peer;
 use holdfast_store::repositories::copies::{BackupToRead, CopyToRead};
 use holdfast_store::rows;
 
@@ -23,8 +23,8 @@ pub struct Prepared {
     pub key: DecryptKey,
     /// The target.
     pub server: rows::remote_servers::Model,
-    /// How to log in there.
-    pub peer: Peer,
+    /// The way there.
+    pub way: Way,
 }
 
 impl Prepared {
@@ -60,9 +60,9 @@ pub async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let key = copy_reader::decrypt_key(context, &tx, &backup, password).await?;
     // The task's own log-in was given for the task's server; another server must never see it.
     let own_log_in = (backup.task.remote_server_id == server.id).then_some(&backup.task);
-    let peer = secrets::server_peer(context, &tx, &server, own_log_in).await?;
+    let way = secrets::server_way(context, &tx, &server, own_log_in).await?;
     tx.commit().await?;
-    Ok(Prepared { row, spec, backup, key, server, peer })
+    Ok(Prepared { row, spec, backup, key, server, way })
 }
 
 fn gone(detail: &str) -> Failure {

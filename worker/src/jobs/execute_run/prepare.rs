@@ -2,6 +2,7 @@
 
 use super::attempt::Attempt;
 use super::destinations::{self, Place};
+use crate::server::Way;
 use crate::{database_login, secrets, server};
 use holdfast_domain::ids::BackupTaskId;
 use holdfast_domain::names::ObjectNames;
@@ -9,7 +10,7 @@ use holdfast_domain::run::RunStatus;
 use holdfast_domain::source::{EncryptionMode, SourceSpec};
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_pipeline::Encryption;
-use holdfast_remote::{Peer, Session};
+use holdfast_remote::Session;
 use holdfast_sources::database::DatabaseLogin;
 use holdfast_store::repositories::run_inputs::RunInputs;
 use holdfast_store::{TeamTx, rows};
@@ -25,7 +26,7 @@ pub(super) struct Prepared {
     /// How the databases are logged in to, where the source is one.
     pub(super) database_login: Option<DatabaseLogin>,
     pub(super) places: Vec<Place>,
-    peer: Peer,
+    way: Way,
 }
 
 impl Prepared {
@@ -43,7 +44,8 @@ impl Prepared {
 
     /// `user@host:port`.
     pub(super) fn origin(&self) -> String {
-        format!("{}@{}:{}", self.peer.username, self.peer.host, self.peer.port)
+        let peer = &self.way.route.peer;
+        format!("{}@{}:{}", peer.username, peer.host, peer.port)
     }
 
     /// age recipients, for the manifest.
@@ -68,22 +70,27 @@ pub(super) async fn prepare(attempt: &Attempt) -> Result<Prepared, Failure> {
     let context = &attempt.context;
     let tx = context.store.for_team(&attempt.access).await.map_err(|e| secrets::store_failure(Step::Prepare, &e))?;
     let encryption = encryption(attempt, &tx, &inputs.task, mode).await?;
-    let peer = secrets::server_peer(context, &tx, &inputs.server, Some(&inputs.task)).await?;
+    let way = secrets::server_way(context, &tx, &inputs.server, Some(&inputs.task)).await?;
     tx.commit().await.map_err(|e| secrets::store_failure(Step::Prepare, &e))?;
     let database_login = match &source {
         SourceSpec::Files(_) => None,
         SourceSpec::Database(spec) => Some(database_login::of_task(context, &inputs.server, &inputs.task, spec)?),
     };
     let places = destinations::open(attempt, &inputs).await?;
-    Ok(Prepared { inputs, source, mode, encryption, database_login, places, peer })
+    Ok(Prepared { inputs, source, mode, encryption, database_login, places, way })
 }
 
 /// Connects and logs in.
 pub(super) async fn connect(attempt: &Attempt, prepared: &Prepared) -> Result<Session, Failure> {
     attempt.enter(RunStatus::Running, Step::Connect).await?;
-    attempt.say(format!("Connecting to {}.", prepared.origin()));
+    let jumps = &prepared.way.route.jumps;
+    let through: Vec<String> = jumps.iter().map(|jump| format!("{}:{}", jump.host, jump.port)).collect();
+    attempt.say(match through.is_empty() {
+        true => format!("Connecting to {}.", prepared.origin()),
+        false => format!("Connecting to {} through {}.", prepared.origin(), through.join(", ")),
+    });
     let (context, row) = (&attempt.context, &prepared.inputs.server);
-    let connecting = server::connect(context, &attempt.access, row, &prepared.peer);
+    let connecting = server::connect(context, &attempt.access, row, &prepared.way);
     let session = attempt.lease.guard(Step::Connect, connecting).await?;
     attempt.say("The server showed its confirmed host key; logged in.");
     Ok(session)

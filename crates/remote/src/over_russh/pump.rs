@@ -5,15 +5,14 @@
 //! turn) and a keepalive is sent. Memory stays bounded: [`HELD_BYTES`] at full speed, [`SIPPED_BYTES`] behind a reader that
 //! stands still, after which the connection stands still too.
 
-use crate::client::Observer;
-use crate::session::Connection;
-use crate::termination::RemoteProcess;
-use crate::{Event, failure};
-use bytes::Bytes;
+use super::Line;
+use crate::Event;
+use crate::greeting::Greeting;
+use crate::running::{Item, size_of};
 use holdfast_domain::{Failure, FailureCode, Step};
 use russh::{ChannelMsg, ChannelReadHalf};
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -27,21 +26,11 @@ const SIPPED_BYTES: usize = 8 * 1024 * 1024;
 /// Between sips and keepalives. `ClientAliveInterval 5` gives up after 15 s.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// Events on their way to the reader.
-pub(crate) const EVENTS: usize = 16;
-
-/// How far into standard error the line that names the process may be (a login shell's own words come before it).
-const GREETING_BYTES: usize = 16 * 1024;
-
-/// What the reader gets.
-pub(crate) type Item = Result<Event, Failure>;
-
 /// One channel's carrier.
 pub(crate) struct Pump {
     channel: ChannelReadHalf,
-    connection: Arc<Connection>,
-    process: Arc<OnceLock<RemoteProcess>>,
-    greeting: Vec<u8>,
+    line: Arc<Line>,
+    greeting: Greeting,
     queue: VecDeque<Item>,
     queued_bytes: usize,
     ended: Ended,
@@ -56,20 +45,8 @@ struct Ended {
 }
 
 impl Pump {
-    pub(crate) fn new(
-        channel: ChannelReadHalf,
-        connection: Arc<Connection>,
-        process: Arc<OnceLock<RemoteProcess>>,
-    ) -> Self {
-        Self {
-            channel,
-            connection,
-            process,
-            greeting: Vec::new(),
-            queue: VecDeque::new(),
-            queued_bytes: 0,
-            ended: Ended::default(),
-        }
+    pub(crate) fn new(channel: ChannelReadHalf, line: Arc<Line>, greeting: Greeting) -> Self {
+        Self { channel, line, greeting, queue: VecDeque::new(), queued_bytes: 0, ended: Ended::default() }
     }
 
     /// Carries until the channel is over and everything was delivered, or the reader is gone.
@@ -103,14 +80,14 @@ impl Pump {
             }
         }
         // russh's queue is short and stands still with its loop: never wait for it.
-        let _ = tokio::time::timeout(BEAT / 10, self.connection.handle.send_keepalive(false)).await;
+        let _ = tokio::time::timeout(BEAT / 10, self.line.keep_alive()).await;
     }
 
     fn take(&mut self, message: Option<ChannelMsg>) {
         match message {
             Some(ChannelMsg::Data { data }) => self.push(Ok(Event::Stdout(data))),
             Some(ChannelMsg::ExtendedData { data, ext: 1 }) => {
-                self.greet(&data);
+                self.greeting.hear(&data);
                 self.push(Ok(Event::Stderr(data)));
             }
             Some(ChannelMsg::Eof) => self.ended.output = true,
@@ -128,7 +105,7 @@ impl Pump {
             self.ended.over = true;
         }
         if self.ended.over {
-            let last = self.ended.verdict(&self.connection.observer);
+            let last = self.ended.verdict(&self.line);
             self.push(last);
         }
     }
@@ -137,21 +114,10 @@ impl Pump {
         self.queued_bytes += size_of(&item);
         self.queue.push_back(item);
     }
-
-    fn greet(&mut self, data: &Bytes) {
-        if self.process.get().is_some() || self.greeting.len() >= GREETING_BYTES {
-            return;
-        }
-        self.greeting.extend_from_slice(data);
-        if let Some(process) = RemoteProcess::find(&self.greeting) {
-            self.greeting = Vec::new();
-            let _ = self.process.set(process);
-        }
-    }
 }
 
 impl Ended {
-    fn verdict(&self, observer: &Observer) -> Item {
+    fn verdict(&self, line: &Line) -> Item {
         match (self.status, &self.signal) {
             (Some(status), _) if self.output => Ok(Event::Exited(status)),
             (_, Some(signal)) if self.output => Err(Failure::new(
@@ -159,14 +125,7 @@ impl Ended {
                 FailureCode::SourceFailed,
                 format!("the program on the server was ended by signal {signal}."),
             )),
-            _ => Err(failure::lost(Step::Stream, observer)),
+            _ => Err(line.lost(Step::Stream)),
         }
-    }
-}
-
-fn size_of(item: &Item) -> usize {
-    match item {
-        Ok(Event::Stdout(data) | Event::Stderr(data)) => data.len(),
-        _ => 0,
     }
 }

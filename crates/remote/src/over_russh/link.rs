@@ -1,4 +1,4 @@
-//! The TCP connection under a session, with two things that russh 0.65 lacks: it can be cut from outside whatever the
+//! The byte stream under a session, with two things that russh 0.65 lacks: it can be cut from outside whatever the
 //! session is doing, and a peer that stops reading while we write is noticed (its keepalive waits behind the write).
 
 use std::io;
@@ -6,20 +6,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// A TCP stream that ends when its token is cancelled or when a write makes no progress for `stall`.
-pub(crate) struct Link {
-    stream: TcpStream,
+/// A stream that ends when its token is cancelled or when a write makes no progress for `stall`.
+pub(crate) struct Link<S> {
+    stream: S,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     stall: Duration,
     blocked: Option<Pin<Box<Sleep>>>,
 }
 
-impl Link {
-    pub(crate) fn new(stream: TcpStream, cut: CancellationToken, stall: Duration) -> Self {
+impl<S> Link<S> {
+    pub(crate) fn new(stream: S, cut: CancellationToken, stall: Duration) -> Self {
         Self { stream, cut: Box::pin(cut.cancelled_owned()), stall, blocked: None }
     }
 
@@ -31,14 +30,14 @@ impl Link {
     }
 }
 
-impl AsyncRead for Link {
+impl<S: AsyncRead + Unpin> AsyncRead for Link<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.check_cut(cx)?;
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Link {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Link<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.check_cut(cx)?;
         if let Poll::Ready(done) = Pin::new(&mut self.stream).poll_write(cx, buf) {
@@ -66,10 +65,10 @@ impl AsyncWrite for Link {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     /// A link, and its far end, which nobody reads.
-    async fn pair(cut: CancellationToken, stall: Duration) -> (Link, TcpStream) {
+    async fn pair(cut: CancellationToken, stall: Duration) -> (Link<TcpStream>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         (Link::new(near, cut, stall), listener.accept().await.unwrap().0)
