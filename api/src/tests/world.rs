@@ -18,6 +18,7 @@ pub(super) struct Team {
     session_id: i64,
     token_id: i64,
     server: i64,
+    jump_host: i64,
     destination: i64,
     task: i64,
     run: i64,
@@ -85,10 +86,13 @@ impl Team {
         let webhook = format!("/api/backup-tasks/{}/webhook", made.task);
         app.expect(&person, ("POST", &webhook), Value::Null, 201).await;
         let stream = app.stream(&person).await;
+        let jump_host = json!({"label": "bastion", "ip_address": "10.0.0.9", "username": "root", "port": 22});
+        let jump_host = app.expect(&person, ("POST", "/api/remote-servers"), jump_host, 201).await;
         Self {
             session_id,
             token_id: other.split_once('|').unwrap().0.parse().unwrap(),
             server: made.server,
+            jump_host: jump_host["data"]["id"].as_i64().unwrap(),
             destination: made.destination,
             task: made.task,
             run,
@@ -160,7 +164,9 @@ impl Team {
     /// The thing that a field of a body names; none where the field names nothing of a team.
     pub fn named(&self, field: &str) -> Option<i64> {
         match field {
-            "remote_server_id" | "jump" => Some(self.server),
+            "remote_server_id" => Some(self.server),
+            // Another one than the server of the route: none is its own.
+            "jump" => Some(self.jump_host),
             "backup_destination_id" | "backup_destination_ids" => Some(self.destination),
             "tags" => Some(self.tag),
             "notification_streams" | "notification_stream_id" => Some(self.stream),

@@ -28,7 +28,6 @@ impl Route {
     pub(crate) fn servers(&self) -> impl Iterator<Item = &Peer> {
         self.jumps.iter().chain([&self.peer])
     }
-
 }
 
 impl From<Peer> for Route {

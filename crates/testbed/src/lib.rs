@@ -10,6 +10,7 @@ pub mod fake_s3;
 pub mod fault_proxy;
 pub mod garage;
 pub mod mariadb;
+pub mod network;
 pub mod postgres;
 pub mod processes;
 pub mod product;

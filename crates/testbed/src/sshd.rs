@@ -3,10 +3,11 @@
 //! A keeper process waits on a pipe that only the owner holds, so server and folder go away however the owner ends. As
 //! root, [`Login::create`] makes a system user of its own; otherwise one logs in as oneself.
 
+use crate::network::Host;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ pub struct Sshd {
     dir: PathBuf,
     port: u16,
     keeper: Child,
+    /// It runs on a host of its own, which nothing here may reach.
+    is_elsewhere: bool,
 }
 
 impl Sshd {
@@ -48,13 +51,25 @@ impl Sshd {
     /// # Errors
     /// As [`Sshd::start`].
     pub fn start_with(settings: &str) -> Result<Self> {
+        Self::start_at(settings, None)
+    }
+
+    /// Starts a server with `settings` on a host of its own.
+    ///
+    /// # Errors
+    /// As [`Sshd::start`].
+    pub fn start_on(host: &Host, settings: &str) -> Result<Self> {
+        Self::start_at(settings, Some(host))
+    }
+
+    fn start_at(settings: &str, host: Option<&Host>) -> Result<Self> {
         if rustix::process::geteuid().is_root() {
             fs::create_dir_all("/run/sshd").context("making sshd's privilege separation folder")?;
         }
         let mut last = anyhow::anyhow!("no attempt was made");
         // Between choosing a free port and binding it, another may take it.
         for _ in 0..5 {
-            match Self::attempt(settings) {
+            match Self::attempt(settings, host) {
                 Ok(sshd) => return Ok(sshd),
                 Err(error) => last = error,
             }
@@ -62,22 +77,24 @@ impl Sshd {
         Err(last)
     }
 
-    fn attempt(settings: &str) -> Result<Self> {
+    fn attempt(settings: &str, host: Option<&Host>) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("hf-sshd-").tempdir()?.keep();
         // sshd reads authorized keys as the user who logs in.
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755))?;
         fs::create_dir(dir.join("authorized_keys"))?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let address = host.map_or(Ipv4Addr::LOCALHOST, Host::address);
         make_key(&dir.join("host_key"))?;
         let at = dir.display();
         let config = format!(
-            "{settings}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {at}/host_key\nPidFile {at}/pid\n\
+            "{settings}\nPort {port}\nListenAddress {address}\nHostKey {at}/host_key\nPidFile {at}/pid\n\
              AuthorizedKeysFile {at}/authorized_keys/%u\nStrictModes no\nUsePAM no\nPasswordAuthentication no\n\
              KbdInteractiveAuthentication no\nPermitRootLogin yes\nUseDNS no\nMaxStartups 100\nMaxAuthTries 20\n\
              PrintMotd no\nLogLevel DEBUG1\nSubsystem sftp internal-sftp\n"
         );
         fs::write(dir.join("sshd_config"), config)?;
-        let keeper = Command::new("sh")
+        let keeper = host
+            .map_or_else(|| Command::new("sh"), |host| host.command("sh"))
             .args(["-c", KEEPER, "keeper", SSHD])
             .arg(&dir)
             .stdin(Stdio::piped())
@@ -87,12 +104,12 @@ impl Sshd {
             .process_group(0)
             .spawn()
             .context("starting sshd's keeper")?;
-        let sshd = Self { dir, port, keeper };
-        sshd.await_banner()?;
+        let sshd = Self { dir, port, keeper, is_elsewhere: host.is_some() };
+        sshd.await_start(0)?;
         Ok(sshd)
     }
 
-    /// The loopback port.
+    /// The port.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -143,13 +160,14 @@ impl Sshd {
     /// As [`Sshd::start`].
     pub fn restart(&mut self) -> Result<()> {
         let pid = self.listener_pid()?;
+        let before = self.starts();
         let pipe = self.keeper.stdin.as_mut().context("the keeper has no pipe")?;
         pipe.write_all(b"\n")?;
         let until = Instant::now() + PATIENCE;
         while self.listener_pid().is_ok_and(|now| now == pid) && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(10));
         }
-        self.await_banner()
+        self.await_start(before)
     }
 
     /// Everything it logged so far.
@@ -170,6 +188,23 @@ impl Sshd {
     /// It does not run.
     pub fn listener_pid(&self) -> Result<u32> {
         Ok(fs::read_to_string(self.dir.join("pid"))?.trim().parse()?)
+    }
+
+    fn starts(&self) -> usize {
+        self.log().matches("Server listening on").count()
+    }
+
+    /// Waits for one start more than `before`.
+    fn await_start(&self, before: usize) -> Result<()> {
+        if !self.is_elsewhere {
+            return self.await_banner();
+        }
+        let until = Instant::now() + PATIENCE;
+        while self.starts() == before {
+            ensure!(Instant::now() < until, "sshd did not come up: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
     }
 
     fn await_banner(&self) -> Result<()> {

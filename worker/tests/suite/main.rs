@@ -10,6 +10,7 @@ mod deliveries;
 mod digests;
 mod endings;
 mod harness;
+mod jump_hosts;
 mod later_copies;
 mod limits;
 mod listener;

@@ -85,7 +85,11 @@ mod tests {
         let behind = format!("/api/remote-servers/{}", made["data"]["id"]);
         for path in [bastion.clone(), format!("{bastion}?cascade=1")] {
             let refused = app.expect(&ann, ("DELETE", &path), Value::Null, 409).await;
-            assert_eq!((&refused["code"], &refused["counts"]["remote_servers"]), (&json!("in_use"), &json!(1)), "{refused}");
+            assert_eq!(
+                (&refused["code"], &refused["counts"]["remote_servers"]),
+                (&json!("in_use"), &json!(1)),
+                "{refused}"
+            );
         }
         let taken_out = app.expect(&ann, ("PUT", &behind), json!({"jump": null}), 200).await;
         assert_eq!(taken_out["data"]["connection"]["jump"], json!([]));
