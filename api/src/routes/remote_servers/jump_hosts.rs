@@ -28,7 +28,7 @@ pub(super) async fn check(tx: &TeamTx, jump: &[i64], own: Option<RemoteServerId>
     let can_exist = jump.iter().all(|id| (1..=MAX_ID).contains(id));
     let is_there = can_exist && tx.remote_servers().keep(jump).await?.len() == jump.len();
     if !is_there || own.is_some_and(|own| jump.contains(&own.0)) {
-        return Err(Problem::validation(FieldErrors::one("jump", &texts::selected("jump"))));
+        return Err(Problem::validation(FieldErrors::one("jump", texts::selected("jump"))));
     }
     Ok(())
 }
