@@ -6,6 +6,7 @@ use crate::extract::client_address::{self, Peer};
 use crate::head_limits::HEADERS_MAX;
 use crate::metrics::ListenerMetrics;
 use crate::tls::Tls;
+use crate::write_deadline::WriteDeadline;
 use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -37,6 +38,8 @@ const HEADERS_READ: usize = 2 * HEADERS_MAX;
 pub(crate) struct ConnectionLimits {
     /// For the headers of one request, for a TLS handshake, and for being idle.
     pub(crate) header_timeout: Duration,
+    /// For a part of an answer to leave; a client that does not read is cut off.
+    pub(crate) write_timeout: Duration,
     /// `http.trusted_proxies`: one address that stands for many clients.
     pub(crate) proxies: Vec<IpNet>,
     /// Connections at once, all clients together.
@@ -133,7 +136,7 @@ impl Opened {
             .header_read_timeout(self.limits.header_timeout)
             .max_headers(HEADERS_READ)
             .max_buf_size(HEAD_MAX_BYTES)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+            .serve_connection(TokioIo::new(WriteDeadline::new(stream, self.limits.write_timeout)), TowerToHyperService::new(service));
         if let Err(error) = self.watcher.watch(serving).await {
             tracing::debug!(%error, "connection ended");
         }
@@ -210,6 +213,7 @@ mod tests {
         let header_timeout = Duration::from_secs(10);
         ConnectionLimits {
             header_timeout,
+            write_timeout: header_timeout,
             proxies: Vec::new(),
             connections: 100,
             connections_per_address: 100,

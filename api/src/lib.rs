@@ -14,6 +14,7 @@ mod html;
 mod idempotency;
 mod limits;
 pub mod links;
+pub mod live;
 mod metrics;
 pub mod problem;
 pub mod relay;
@@ -27,6 +28,7 @@ pub mod throttle;
 mod tls;
 pub mod validation;
 pub mod views;
+mod write_deadline;
 
 pub use routes::listeners::{Routers, routers};
 pub use routes::openapi;
@@ -35,5 +37,7 @@ pub use state::{ApiParts, ApiState, Clock};
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod testing_events;
 #[cfg(test)]
 mod tests;

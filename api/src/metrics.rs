@@ -27,6 +27,7 @@ pub struct Metrics {
     durations: HistogramVec,
     connections: IntGaugeVec,
     refused: IntCounterVec,
+    event_streams: IntGauge,
 }
 
 /// The connections of one listener.
@@ -60,14 +61,16 @@ impl Metrics {
             "Connections closed without an answer, because there were too many.",
         );
         let refused = IntCounterVec::new(refused, &["listener"])?;
+        let event_streams = IntGauge::new("holdfast_event_streams", "Open streams of live events.")?;
         let build = IntGaugeVec::new(Opts::new("holdfast_build_info", "Always 1; what runs."), &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(connections.clone()))?;
         registry.register(Box::new(refused.clone()))?;
+        registry.register(Box::new(event_streams.clone()))?;
         registry.register(Box::new(build))?;
-        Ok(Self { registry, requests, durations, connections, refused })
+        Ok(Self { registry, requests, durations, connections, refused, event_streams })
     }
 
     /// The counters of one listener.
@@ -76,6 +79,11 @@ impl Metrics {
             open: self.connections.with_label_values(&[name]),
             refused: self.refused.with_label_values(&[name]),
         }
+    }
+
+    /// Open streams of live events.
+    pub(crate) fn event_streams(&self) -> &IntGauge {
+        &self.event_streams
     }
 
     fn count(&self, route: &str, method: &str, status: StatusCode, started: Instant) {

@@ -6,6 +6,7 @@ use crate::absence_watch;
 use crate::accounts::AccountSettings;
 use crate::connections::{ConnectionLimits, accept};
 use crate::links::Origin;
+use crate::live::StreamLimits;
 use crate::relay::Relay;
 use crate::state::ApiParts;
 use crate::stream_rules::StreamRules;
@@ -35,9 +36,11 @@ pub struct Listeners {
 /// The TLS library for the way to the workers could not be set up, or a file that the configuration names cannot be read.
 pub async fn serve(config: Arc<Config>, store: Store, listeners: Listeners, stop: Stop) -> anyhow::Result<()> {
     let watch = absence_watch::run(store.clone(), config.absence.clone(), [stop.soft.clone(), stop.hard.clone()]);
-    let Routers { public, operator, metrics } = crate::routers(parts(&config, store)?);
+    let Routers { public, operator, metrics, hub } = crate::routers(parts(&config, store)?);
+    let live = hub.run([stop.soft.clone(), stop.hard.clone()]);
     let limits = ConnectionLimits {
         header_timeout: config.http.header_timeout,
+        write_timeout: config.http.write_timeout,
         proxies: config.http.trusted_proxies.clone(),
         connections: config.http.max_connections,
         connections_per_address: config.http.max_connections_per_address,
@@ -52,10 +55,10 @@ pub async fn serve(config: Arc<Config>, store: Store, listeners: Listeners, stop
     match listeners.operator {
         Some(listener) => {
             let also = accept(listener, operator, limits, metrics.listener("operator"), stop);
-            tokio::join!(watch, serving, also);
+            tokio::join!(watch, live, serving, also);
         }
         None => {
-            tokio::join!(watch, serving);
+            tokio::join!(watch, live, serving);
         }
     }
     Ok(())
@@ -88,6 +91,11 @@ fn parts(config: &Config, store: Store) -> anyhow::Result<ApiParts> {
         absence_grace: config.absence.grace,
         max_body_bytes: usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX),
         request_timeout: config.http.request_timeout,
+        event_streams: StreamLimits {
+            all: config.http.event_streams,
+            per_team: config.http.event_streams_per_team,
+            per_user: config.http.event_streams_per_user,
+        },
         clock: Arc::new(chrono::Utc::now),
         rng: rand::rngs::StdRng::from_os_rng(),
     })

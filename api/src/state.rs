@@ -4,6 +4,7 @@
 use crate::accounts::AccountSettings;
 use crate::accounts::guessing::Guessing;
 use crate::links::Origin;
+use crate::live::{Hub, Live, StreamLimits};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::relay::Relay;
@@ -69,6 +70,8 @@ pub struct ApiParts {
     pub max_body_bytes: usize,
     /// `http.request_timeout_secs`: until an answer begins.
     pub request_timeout: Duration,
+    /// `http.event_streams…`.
+    pub event_streams: StreamLimits,
     /// The present.
     pub clock: Clock,
     /// Randomness for seals, names and tokens.
@@ -95,6 +98,7 @@ struct Inner {
     operator_origin: Origin,
     metrics_token: Option<SecretString>,
     metrics: Arc<Metrics>,
+    live: Live,
     clock: Clock,
     rng: Mutex<StdRng>,
     requests: Throttle<UserId>,
@@ -117,15 +121,21 @@ struct Inner {
 }
 
 impl ApiState {
-    pub(crate) fn new(parts: ApiParts, openapi: String) -> Self {
+    /// The state, and what has to run for its live events.
+    pub(crate) fn new(parts: ApiParts, openapi: String) -> (Self, Hub) {
         let has_limits = parts.rate_limit_per_min > 0;
+        let metrics = Arc::new(Metrics::new());
+        let (clock, open) = (parts.clock.clone(), metrics.event_streams().clone());
+        let idle = parts.accounts.session_idle;
+        let (live, hub) = Live::new(parts.store.clone(), clock, parts.event_streams, open, idle);
         let inner = Inner {
             store: parts.store,
             relay: parts.relay,
             origin: parts.origin,
             operator_origin: parts.operator_origin,
             metrics_token: parts.metrics_token,
-            metrics: Arc::new(Metrics::new()),
+            metrics,
+            live,
             clock: parts.clock,
             rng: Mutex::new(parts.rng),
             requests: Throttle::new(parts.rate_limit_per_min),
@@ -146,7 +156,7 @@ impl ApiState {
             request_timeout: parts.request_timeout,
             openapi,
         };
-        Self(Arc::new(inner), Listener::Public)
+        (Self(Arc::new(inner), Listener::Public), hub)
     }
 
     /// The same state for requests of the operator's listener.
@@ -186,6 +196,11 @@ impl ApiState {
     #[must_use]
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.0.metrics
+    }
+
+    /// What is under way, told as it happens.
+    pub(crate) fn live(&self) -> &Live {
+        &self.0.live
     }
 
     /// What a reader of `/metrics` must know; none = nothing.

@@ -1,14 +1,18 @@
 //! The whole application in process, on a fresh database: what the tests of this crate stand on.
 
 use crate::Routers;
+use crate::live::Hub;
 use crate::accounts::AccountSettings;
 use crate::links::Origin;
 use crate::relay::Relay;
 use crate::state::ApiParts;
+use crate::testing_events::Events;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
+use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::StreamExt;
 use holdfast_domain::Abilities;
 use holdfast_domain::ids::{TeamId, UserId};
 use holdfast_store::repositories::sessions::NewSession;
@@ -25,6 +29,7 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// Where the clock of a test begins.
@@ -35,12 +40,35 @@ const KEK_SEED: u64 = 1;
 
 /// One running application.
 pub(crate) struct App {
-    pub routers: Routers,
+    pub routers: Served,
     pub store: Store,
     pub opener: Opener,
     pub database: Database,
     rng: Mutex<StdRng>,
     clock: Arc<AtomicI64>,
+}
+
+/// Its two routers, and what runs beside them once somebody wants live events.
+pub(crate) struct Served {
+    pub public: Router,
+    pub operator: Router,
+    hub: Mutex<Option<Hub>>,
+    /// Ends it, as a signal would.
+    pub stop: CancellationToken,
+}
+
+impl From<Routers> for Served {
+    fn from(Routers { public, operator, hub, .. }: Routers) -> Self {
+        Self { public, operator, hub: Mutex::new(Some(hub)), stop: CancellationToken::new() }
+    }
+}
+
+impl Served {
+    fn run_live(&self) {
+        if let Some(hub) = self.hub.lock().unwrap().take() {
+            tokio::spawn(hub.run([self.stop.clone(), CancellationToken::new()]));
+        }
+    }
 }
 
 /// A person with a token.
@@ -78,7 +106,7 @@ impl App {
         let opener = Opener::from_kek(&kek);
         store.record_vault_key(KEY_VERSION, opener.public_key()).await.unwrap();
         let clock = Arc::new(AtomicI64::new(START));
-        let routers = crate::routers(parts(&store, &clock, per_minute, runs_per_minute));
+        let routers = crate::routers(parts(&store, &clock, per_minute, runs_per_minute)).into();
         Self { routers, store, opener, database, rng: Mutex::new(StdRng::seed_from_u64(3)), clock }
     }
 
@@ -95,7 +123,7 @@ impl App {
     /// The same installation with other parts, and without limits.
     pub fn with_parts(self, change: impl FnOnce(ApiParts) -> ApiParts) -> Self {
         let parts = parts(&self.store, &self.clock, 0, 0);
-        Self { routers: crate::routers(change(parts)), ..self }
+        Self { routers: crate::routers(change(parts)).into(), ..self }
     }
 
     /// Moves the clock.
@@ -159,6 +187,9 @@ impl App {
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
         let is_of_operator = path == "/metrics" || path.starts_with("/api/system/");
+        if path.ends_with("/events") {
+            self.routers.run_live();
+        }
         let router = if is_of_operator { &self.routers.operator } else { &self.routers.public };
         let answer = Self::ask(router, request).await;
         crate::tests::documented::check(&method, &path, answer.status.as_u16(), &answer.bytes);
@@ -169,8 +200,24 @@ impl App {
     pub async fn ask(router: &Router, request: Request<Body>) -> Answer {
         let response = router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, 10 << 20).await.unwrap().to_vec();
+        let is_stream = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
+        let bytes = match is_stream {
+            // It may have no end: how it begins is its answer here.
+            true => body.into_data_stream().next().await.unwrap().unwrap().to_vec(),
+            false => axum::body::to_bytes(body, 10 << 20).await.unwrap().to_vec(),
+        };
         Answer { status: parts.status, headers: parts.headers, bytes }
+    }
+
+    /// The live events behind `path`, asked for with these headers.
+    pub async fn events(&self, token: &str, path: &str, headers: &[(&str, &str)]) -> Events {
+        self.routers.run_live();
+        let mut request = Request::get(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.routers.public.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        Events::of(response)
     }
 
     /// A request with a token and, unless null, a JSON body.
@@ -320,6 +367,7 @@ fn parts(store: &Store, clock: &Arc<AtomicI64>, per_minute: u32, runs_per_minute
         absence_grace: std::time::Duration::from_secs(3_600),
         max_body_bytes: 1 << 20,
         request_timeout: std::time::Duration::from_secs(60),
+        event_streams: crate::live::StreamLimits { all: 100, per_team: 50, per_user: 20 },
         clock: Arc::new(move || DateTime::<Utc>::from_timestamp(hands.load(Ordering::Relaxed), 0).unwrap()),
         rng: StdRng::seed_from_u64(7),
     }

@@ -4,6 +4,7 @@
 use super::{openapi, table};
 use crate::extract::client_address;
 use crate::head_limits;
+use crate::live::Hub;
 use crate::metrics::{Metrics, measure};
 use crate::problem::Problem;
 use crate::state::{ApiParts, ApiState};
@@ -28,6 +29,8 @@ pub struct Routers {
     pub operator: Router,
     /// What both count.
     pub metrics: Arc<Metrics>,
+    /// What has to run for live events.
+    pub(crate) hub: Hub,
 }
 
 /// The whole application.
@@ -35,10 +38,10 @@ pub fn routers(parts: ApiParts) -> Routers {
     let table = table();
     let document = openapi().to_pretty_json().expect("the document is plain data");
     let proxies: Arc<[IpNet]> = parts.trusted_proxies.as_slice().into();
-    let state = ApiState::new(parts, document);
+    let (state, hub) = ApiState::new(parts, document);
     let metrics = state.metrics().clone();
     let operator = finished(table.operator.into(), state.of_operator(), proxies.clone());
-    Routers { public: finished(table.public.into(), state, proxies), operator, metrics }
+    Routers { public: finished(table.public.into(), state, proxies), operator, metrics, hub }
 }
 
 /// `routes` with what stands in front of each.

@@ -17,6 +17,8 @@ pub(crate) mod documented;
 mod idempotency;
 mod keeping;
 mod lists;
+mod live;
+mod live_ends;
 mod log_in;
 mod logs;
 mod notification_streams;

@@ -104,7 +104,18 @@ impl ProgressView {
         let progress: Progress = serde_json::from_value(column).unwrap_or_default();
         let status = status.parse::<RunStatus>();
         let is_over = status.as_ref().is_ok_and(|status| status.is_final());
-        let is_done = status.is_ok_and(RunStatus::has_backup);
+        Self::at(progress, is_over, status.is_ok_and(RunStatus::has_backup))
+    }
+
+    /// The view of a copy's `progress` column in a row with `state`.
+    #[must_use]
+    pub fn of_copy(column: serde_json::Value, state: &str) -> Self {
+        let progress: Progress = serde_json::from_value(column).unwrap_or_default();
+        let is_over = !matches!(state, "queued" | "running");
+        Self::at(progress, is_over, is_over && state != "failed")
+    }
+
+    fn at(progress: Progress, is_over: bool, is_done: bool) -> Self {
         Self {
             progress_percent: progress.percent(is_done),
             estimated_time_remaining: if is_over { Some(0) } else { progress.secs_remaining() },

@@ -42,6 +42,14 @@ pub struct HttpConfig {
     pub header_timeout: Duration,
     /// How long a request may take until its answer begins.
     pub request_timeout: Duration,
+    /// How long a client may take to read a part of its answer.
+    pub write_timeout: Duration,
+    /// Streams of live events at once of one api process.
+    pub event_streams: u32,
+    /// Of these, of one team.
+    pub event_streams_per_team: u32,
+    /// Of these, of one person in one team.
+    pub event_streams_per_user: u32,
 }
 
 impl HttpConfig {
@@ -63,6 +71,10 @@ impl HttpConfig {
         let seconds = |from: u64, to| Duration::from_secs(from)..=Duration::from_secs(to);
         let header_timeout = reader.within("http.header_timeout_secs", seconds(1, 120));
         let request_timeout = reader.within("http.request_timeout_secs", seconds(1, 600));
+        let write_timeout = reader.within("http.write_timeout_secs", seconds(1, 3_600));
+        let event_streams = reader.within("http.event_streams", 0..=1_000_000);
+        let event_streams_per_team = reader.within("http.event_streams_per_team", 0..=1_000_000);
+        let event_streams_per_user = reader.within("http.event_streams_per_user", 0..=1_000_000);
         if let (Some(cert), Some(key)) = (&tls_cert_file, &tls_key_file)
             && cert.is_some() != key.is_some()
         {
@@ -98,6 +110,10 @@ impl HttpConfig {
             max_body_bytes: max_body_bytes?,
             header_timeout: header_timeout?,
             request_timeout: request_timeout?,
+            write_timeout: write_timeout?,
+            event_streams: event_streams?,
+            event_streams_per_team: event_streams_per_team?,
+            event_streams_per_user: event_streams_per_user?,
         })
     }
 }

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod error;
 pub mod figures;
 pub mod lease;
+pub mod live;
 pub mod operator;
 pub mod queue;
 pub mod repositories;

@@ -1,3 +1,4 @@
 //! A backup at one destination.
 
 pub mod cancel;
+pub mod events;

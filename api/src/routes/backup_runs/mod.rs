@@ -1,6 +1,7 @@
 //! Executions of tasks.
 
 pub mod cancel;
+pub mod events;
 pub mod list;
 pub mod log;
 pub mod show;

@@ -160,9 +160,7 @@ impl BackupRuns<'_> {
     /// # Errors
     /// The database failed.
     pub async fn log(&self, id: BackupRunId, offset: u64, limit: u64) -> Result<LogPart, StoreError> {
-        let select = backup_run_lines::Entity::find()
-            .filter(backup_run_lines::Column::TeamId.eq(self.0.team_id().0))
-            .filter(backup_run_lines::Column::BackupRunId.eq(id.0));
+        let select = self.lines(id);
         let total = select.clone().count(self.0.conn()).await?;
         let lines = select
             .order_by_asc(backup_run_lines::Column::LineNumber)
@@ -171,6 +169,46 @@ impl BackupRuns<'_> {
             .all(self.0.conn())
             .await?;
         Ok(LogPart { lines, total })
+    }
+
+    /// Lines after line `after`, at most `limit`. Lines never change, and a later one has a higher number.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn lines_after(
+        &self,
+        id: BackupRunId,
+        after: i32,
+        limit: u64,
+    ) -> Result<Vec<backup_run_lines::Model>, StoreError> {
+        Ok(self
+            .lines(id)
+            .filter(backup_run_lines::Column::LineNumber.gt(after))
+            .order_by_asc(backup_run_lines::Column::LineNumber)
+            .limit(limit)
+            .all(self.0.conn())
+            .await?)
+    }
+
+    /// The number of the last line; 0 of a log without one.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn last_line(&self, id: BackupRunId) -> Result<i32, StoreError> {
+        let last: Option<Option<i32>> = self
+            .lines(id)
+            .select_only()
+            .column_as(backup_run_lines::Column::LineNumber.max(), "last")
+            .into_tuple()
+            .one(self.0.conn())
+            .await?;
+        Ok(last.flatten().unwrap_or(0))
+    }
+
+    fn lines(&self, id: BackupRunId) -> sea_orm::Select<backup_run_lines::Entity> {
+        backup_run_lines::Entity::find()
+            .filter(backup_run_lines::Column::TeamId.eq(self.0.team_id().0))
+            .filter(backup_run_lines::Column::BackupRunId.eq(id.0))
     }
 
     /// Which of `runs` have a log.
