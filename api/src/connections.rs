@@ -136,7 +136,10 @@ impl Opened {
             .header_read_timeout(self.limits.header_timeout)
             .max_headers(HEADERS_READ)
             .max_buf_size(HEAD_MAX_BYTES)
-            .serve_connection(TokioIo::new(WriteDeadline::new(stream, self.limits.write_timeout)), TowerToHyperService::new(service));
+            .serve_connection(
+                TokioIo::new(WriteDeadline::new(stream, self.limits.write_timeout)),
+                TowerToHyperService::new(service),
+            );
         if let Err(error) = self.watcher.watch(serving).await {
             tracing::debug!(%error, "connection ended");
         }

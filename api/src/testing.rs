@@ -1,16 +1,15 @@
 //! The whole application in process, on a fresh database: what the tests of this crate stand on.
 
 use crate::Routers;
-use crate::live::Hub;
 use crate::accounts::AccountSettings;
 use crate::links::Origin;
+use crate::live::Hub;
 use crate::relay::Relay;
 use crate::state::ApiParts;
 use crate::testing_events::Events;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
-use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt;
 use holdfast_domain::Abilities;

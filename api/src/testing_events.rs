@@ -29,12 +29,7 @@ pub(crate) struct Events {
 impl Events {
     pub fn of(response: Response) -> Self {
         let (parts, body) = response.into_parts();
-        Self {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.into_data_stream(),
-            buffer: String::new(),
-        }
+        Self { status: parts.status, headers: parts.headers, body: body.into_data_stream(), buffer: String::new() }
     }
 
     /// The next event; none at the end. Signs of life are passed over.

@@ -234,8 +234,7 @@ impl Topic {
         let Some(head) = &self.head else { return };
         for reply in self.waiting.drain(..) {
             // One that went away meanwhile is not missed.
-            let _ =
-                reply.send(Subscription { head: head.clone(), to: self.to, updates: self.sender.subscribe() });
+            let _ = reply.send(Subscription { head: head.clone(), to: self.to, updates: self.sender.subscribe() });
         }
     }
 

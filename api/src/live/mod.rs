@@ -73,7 +73,13 @@ pub(crate) struct Live {
 
 impl Live {
     /// The handle, and what has to run for it.
-    pub(crate) fn new(store: Store, clock: Clock, limits: StreamLimits, open: IntGauge, idle: TimeDelta) -> (Self, Hub) {
+    pub(crate) fn new(
+        store: Store,
+        clock: Clock,
+        limits: StreamLimits,
+        open: IntGauge,
+        idle: TimeDelta,
+    ) -> (Self, Hub) {
         let (requests, inbox) = mpsc::channel(WAITING);
         let places = Arc::new(Places::new(limits, open));
         let live = Self { store, clock, requests, places, closing: CancellationToken::new() };

@@ -102,7 +102,7 @@ async fn open(app: &App, person: &Person, path: &str) -> Events {
 }
 
 #[tokio::test]
-async fn a_stream_counts_once_and_there_are_only_so_many() {
+async fn there_are_only_so_many_streams() {
     let limits = StreamLimits { all: 100, per_team: 100, per_user: 2 };
     let app = App::start().await.with_parts(|parts| ApiParts { event_streams: limits, ..parts });
     let (ann, made) = ann(&app).await;
