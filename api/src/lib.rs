@@ -38,6 +38,6 @@ pub use state::{ApiParts, ApiState, Clock};
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
-mod testing_events;
+mod testing_live;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,10 @@
 //! The whole application in process, on a fresh database: what the tests of this crate stand on.
 
-use crate::Routers;
 use crate::accounts::AccountSettings;
 use crate::links::Origin;
-use crate::live::Hub;
 use crate::relay::Relay;
 use crate::state::ApiParts;
-use crate::testing_events::Events;
+use crate::testing_live::Served;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode, header};
@@ -28,7 +26,6 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// Where the clock of a test begins.
@@ -45,29 +42,6 @@ pub(crate) struct App {
     pub database: Database,
     rng: Mutex<StdRng>,
     clock: Arc<AtomicI64>,
-}
-
-/// Its two routers, and what runs beside them once somebody wants live events.
-pub(crate) struct Served {
-    pub public: Router,
-    pub operator: Router,
-    hub: Mutex<Option<Hub>>,
-    /// Ends it, as a signal would.
-    pub stop: CancellationToken,
-}
-
-impl From<Routers> for Served {
-    fn from(Routers { public, operator, hub, .. }: Routers) -> Self {
-        Self { public, operator, hub: Mutex::new(Some(hub)), stop: CancellationToken::new() }
-    }
-}
-
-impl Served {
-    fn run_live(&self) {
-        if let Some(hub) = self.hub.lock().unwrap().take() {
-            tokio::spawn(hub.run([self.stop.clone(), CancellationToken::new()]));
-        }
-    }
 }
 
 /// A person with a token.
@@ -206,17 +180,6 @@ impl App {
             false => axum::body::to_bytes(body, 10 << 20).await.unwrap().to_vec(),
         };
         Answer { status: parts.status, headers: parts.headers, bytes }
-    }
-
-    /// The live events behind `path`, asked for with these headers.
-    pub async fn events(&self, token: &str, path: &str, headers: &[(&str, &str)]) -> Events {
-        self.routers.run_live();
-        let mut request = Request::get(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let response = self.routers.public.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-        Events::of(response)
     }
 
     /// A request with a token and, unless null, a JSON body.

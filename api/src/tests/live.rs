@@ -1,7 +1,7 @@
 //! Live events: what a reader gets, and that none of it is lost or comes twice.
 
 use crate::testing::{App, Definitions, Person};
-use crate::testing_events::Event;
+use crate::testing_live::Event;
 use holdfast_domain::ids::BackupRunId;
 use holdfast_domain::progress::Progress;
 use holdfast_domain::run::RunStatus;

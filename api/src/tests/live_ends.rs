@@ -4,7 +4,7 @@ use super::live::{Running, ann};
 use crate::live::StreamLimits;
 use crate::state::ApiParts;
 use crate::testing::{App, Person};
-use crate::testing_events::Events;
+use crate::testing_live::Events;
 use axum::body::Body;
 use axum::http::{Request, header};
 use chrono::TimeDelta;

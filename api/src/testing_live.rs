@@ -1,14 +1,58 @@
-//! A client of live events.
+//! Live events in tests: what runs for them, and a client.
 
-use axum::body::BodyDataStream;
-use axum::http::StatusCode;
+use crate::Routers;
+use crate::live::Hub;
+use crate::testing::App;
+use axum::Router;
+use axum::body::{Body, BodyDataStream};
+use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
 use futures_util::StreamExt;
 use serde_json::Value;
+use std::sync::Mutex;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
 /// For one event to come, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Its two routers, and what runs beside them once somebody wants live events.
+pub(crate) struct Served {
+    pub public: Router,
+    pub operator: Router,
+    hub: Mutex<Option<Hub>>,
+    /// Ends it, as a signal would.
+    pub stop: CancellationToken,
+}
+
+impl From<Routers> for Served {
+    fn from(Routers { public, operator, hub, .. }: Routers) -> Self {
+        Self { public, operator, hub: Mutex::new(Some(hub)), stop: CancellationToken::new() }
+    }
+}
+
+impl Served {
+    /// At the first call.
+    pub fn run_live(&self) {
+        if let Some(hub) = self.hub.lock().unwrap().take() {
+            tokio::spawn(hub.run([self.stop.clone(), CancellationToken::new()]));
+        }
+    }
+}
+
+impl App {
+    /// The live events behind `path`, asked for with these headers.
+    pub async fn events(&self, token: &str, path: &str, headers: &[(&str, &str)]) -> Events {
+        self.routers.run_live();
+        let mut request = Request::get(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.routers.public.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        Events::of(response)
+    }
+}
 
 /// One event.
 #[derive(Clone, Debug, PartialEq)]
