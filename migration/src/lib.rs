@@ -80,6 +80,7 @@ migrations! {
     m20261129_000038_digests,
     m20261129_000040_operator_figures,
     m20261129_000041_account_export,
+    m20261129_000045_taking,
     m20261129_000052_ways_to_servers,
     m20261129_000048_live_view,
 }

@@ -12,6 +12,7 @@ use holdfast_domain::{Limit, TeamLimits};
 use holdfast_egress::{EgressGuard, GuardedHttp};
 use holdfast_notify::Notifier;
 use holdfast_store::Store;
+use holdfast_store::taking::Taker;
 use holdfast_vault::Opener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -143,6 +144,23 @@ impl WorkerContext {
     #[must_use]
     pub fn max_attempts(&self) -> i32 {
         i32::try_from(self.config.worker.max_attempts).unwrap_or(i32::MAX)
+    }
+
+    /// The local stores that it holds: one, or none.
+    #[must_use]
+    pub fn store_ids(&self) -> Vec<String> {
+        self.local_root.iter().map(|root| root.store_id().to_string()).collect()
+    }
+
+    /// Who takes the runs and copies that this worker executes; `store_ids` are [`WorkerContext::store_ids`].
+    #[must_use]
+    pub fn taker<'a>(&'a self, store_ids: &'a [String]) -> Taker<'a> {
+        Taker {
+            name: &self.name,
+            store_ids,
+            lease_secs: self.config.worker.lease.as_secs_f64(),
+            max_attempts: self.max_attempts(),
+        }
     }
 
     /// What a team may have that has no limits of its own.

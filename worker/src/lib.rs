@@ -24,6 +24,8 @@ pub mod secrets;
 pub mod server;
 pub mod start;
 pub mod stream_target;
+mod taking;
+mod wakeups;
 
 pub use context::WorkerContext;
 pub use start::{run, run_worker};

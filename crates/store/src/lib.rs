@@ -18,6 +18,7 @@ pub mod repositories;
 pub mod system;
 pub mod system_accounts;
 pub mod system_runs;
+pub mod taking;
 
 pub use access::Access;
 pub use audit::Changes;

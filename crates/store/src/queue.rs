@@ -4,12 +4,13 @@
 //! The row is written here and not by the queue library, because sea-orm's transaction cannot be handed to it. A test
 //! compares what this writes with what the library writes; the library's trigger on the table notifies the workers.
 
-use crate::{StoreError, TeamTx};
+use crate::{Store, StoreError, TeamTx};
 use holdfast_domain::ids::{
     AccountMailId, BackupCopyId, BackupRunId, BackupTaskId, DeliveryId, OwnBackupId, RestoreId,
 };
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde::{Deserialize, Serialize};
+use sqlx::postgres::{PgListener, PgPoolOptions};
 
 /// Queue of [`ExecuteRun`].
 pub const EXECUTE_RUN: &str = "execute_run";
@@ -26,6 +27,9 @@ pub const SEND_ACCOUNT_MAIL: &str = "send_account_mail";
 
 /// Queue of [`SendDelivery`].
 pub const SEND_DELIVERY: &str = "send_delivery";
+
+/// Where the library's trigger says that a job was put on a queue, which may be delivered at once.
+const INSERTED: &str = "apalis::job::insert";
 
 /// What the library writes for a job that says nothing about it. We never let it retry: a handler always returns Ok.
 const LIBRARY_MAX_ATTEMPTS: i32 = 25;
@@ -104,6 +108,42 @@ struct Delivery {
     delay_secs: f64,
     /// Tells a reconciler's repeated nudges apart.
     nudge: Option<i64>,
+}
+
+/// Hears of jobs that are put on a queue, on a connection of its own.
+pub struct QueueListener(PgListener);
+
+/// What the trigger says; there is more in it.
+#[derive(Deserialize)]
+struct Inserted {
+    job_type: String,
+}
+
+impl Store {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// The database is unavailable.
+    pub async fn queue_listener(&self) -> Result<QueueListener, StoreError> {
+        // Not one of the pool's: that one would be lacking to everybody else for ever.
+        let own = PgPoolOptions::new().max_connections(1).connect_lazy_with(self.options().clone());
+        let mut listener = PgListener::connect_with(&own).await.map_err(StoreError::connect)?;
+        listener.listen(INSERTED).await.map_err(StoreError::connect)?;
+        Ok(QueueListener(listener))
+    }
+}
+
+impl QueueListener {
+    /// The queue on which the next job was put. `None`: the connection broke and is made anew, and what was said
+    /// meanwhile is lost.
+    ///
+    /// # Errors
+    /// The connection cannot be made anew now.
+    pub async fn next(&mut self) -> Result<Option<String>, StoreError> {
+        let said = self.0.try_recv().await.map_err(StoreError::connect)?;
+        // What is no message of the trigger is taken as a lost one.
+        Ok(said.and_then(|said| serde_json::from_str::<Inserted>(said.payload()).ok()).map(|said| said.job_type))
+    }
 }
 
 /// Enqueues `job` at once. An equal job (same id, same attempt) that is or was on the queue makes this do nothing.

@@ -1,24 +1,13 @@
-//! Work on runs before a team is known: claims, strays, leftovers, due tasks. The SECURITY DEFINER functions of the
+//! Work on runs before a team is known: strays, leftovers, due tasks. The SECURITY DEFINER functions of the
 //! schema, one Rust function each; each returns ids, and what the next step needs to act for that team.
 
 use crate::{Access, Store, StoreError, TeamTx};
 use chrono::{DateTime, Utc};
-use holdfast_domain::ids::{BackupRunId, BackupTaskId, RestoreId, TeamId};
+use holdfast_domain::ids::{BackupCopyId, BackupRunId, BackupTaskId, RestoreId, TeamId};
 use holdfast_domain::{Limit, TeamLimits};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TransactionTrait, Value};
 
-/// What a claim won.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClaimedRun {
-    /// Whose it is.
-    pub team_id: TeamId,
-    /// The right to write, until another claim raises it.
-    pub epoch: i32,
-    /// Counted before any work, from 1.
-    pub attempt: i32,
-}
-
-/// An unfinished run or restore that nobody works on.
+/// An unfinished run, copy or restore that nobody works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stray<Id> {
     /// Whose.
@@ -42,12 +31,12 @@ pub enum Verdict {
     Cancel,
 }
 
-/// What strays are.
+/// Which restores are strays.
 #[derive(Clone, Copy, Debug)]
 pub struct StrayRule {
-    /// Attempts a run may have.
+    /// Attempts a restore may have.
     pub max_attempts: i32,
-    /// A queued run is a stray when it could have been claimed this long ago.
+    /// A queued one is a stray when it could have been claimed this long ago.
     pub queued_secs: f64,
     /// How many to return.
     pub at_most: i32,
@@ -64,44 +53,22 @@ pub struct DueTask {
 }
 
 impl Store {
-    /// Claims a run: raises its epoch and counts the attempt, of which the first is told of. `None`: over, not due, cancelled, out of attempts, or
-    /// somebody else's.
+    /// Runs that nobody works on nor will: out of attempts, or cancelled.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn claim_run(
-        &self,
-        id: BackupRunId,
-        owner: &str,
-        lease_secs: f64,
-        max_attempts: i32,
-    ) -> Result<Option<ClaimedRun>, StoreError> {
-        let sql = "SELECT team_id, epoch, attempt FROM claim_backup_run($1, $2, $3, $4)";
-        let values = [id.0.into(), owner.into(), lease_secs.into(), max_attempts.into()];
-        let txn = self.db().begin().await?;
-        let Some(row) = txn.query_one_raw(statement(sql, values)).await? else {
-            return Ok(None);
-        };
-        let claimed = ClaimedRun {
-            team_id: TeamId(row.try_get("", "team_id")?),
-            epoch: row.try_get("", "epoch")?,
-            attempt: row.try_get("", "attempt")?,
-        };
-        let tx = TeamTx::enter(txn, Access::system(claimed.team_id, "a run begins")).await?;
-        if claimed.attempt == 1 {
-            tx.tell_run_started(id).await?;
-        }
-        tx.commit().await?;
-        Ok(Some(claimed))
+    pub async fn runs_to_end(&self, max_attempts: i32, at_most: i32) -> Result<Vec<Stray<BackupRunId>>, StoreError> {
+        let sql = "SELECT team_id, id, epoch, verdict FROM backup_runs_to_end($1, $2)";
+        self.strays(statement(sql, [max_attempts.into(), at_most.into()]), BackupRunId).await
     }
 
-    /// Runs that nobody works on.
+    /// Copies in the making that nobody works on nor will.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn stray_runs(&self, rule: StrayRule) -> Result<Vec<Stray<BackupRunId>>, StoreError> {
-        let sql = "SELECT team_id, backup_run_id AS id, epoch, verdict FROM stray_backup_runs($1, $2, $3)";
-        self.strays(sql, rule, BackupRunId).await
+    pub async fn copies_to_end(&self, max_attempts: i32, at_most: i32) -> Result<Vec<Stray<BackupCopyId>>, StoreError> {
+        let sql = "SELECT team_id, id, epoch, verdict FROM backup_copies_to_end($1, $2)";
+        self.strays(statement(sql, [max_attempts.into(), at_most.into()]), BackupCopyId).await
     }
 
     /// Restores that nobody works on.
@@ -110,17 +77,12 @@ impl Store {
     /// The database failed.
     pub async fn stray_restores(&self, rule: StrayRule) -> Result<Vec<Stray<RestoreId>>, StoreError> {
         let sql = "SELECT team_id, restore_id AS id, epoch, verdict FROM stray_restores($1, $2, $3)";
-        self.strays(sql, rule, RestoreId).await
+        let values = [rule.max_attempts.into(), rule.queued_secs.into(), rule.at_most.into()];
+        self.strays(statement(sql, values), RestoreId).await
     }
 
-    async fn strays<Id>(
-        &self,
-        sql: &'static str,
-        rule: StrayRule,
-        id: fn(i64) -> Id,
-    ) -> Result<Vec<Stray<Id>>, StoreError> {
-        let values = [rule.max_attempts.into(), rule.queued_secs.into(), rule.at_most.into()];
-        let rows = self.db().query_all_raw(statement(sql, values)).await?;
+    async fn strays<Id>(&self, found: Statement, id: fn(i64) -> Id) -> Result<Vec<Stray<Id>>, StoreError> {
+        let rows = self.db().query_all_raw(found).await?;
         rows.iter()
             .map(|row| {
                 Ok(Stray {
@@ -169,7 +131,7 @@ fn statement<const N: usize>(sql: &'static str, values: [Value; N]) -> Statement
     Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
 }
 
-pub(crate) fn verdict(row: &QueryResult) -> Result<Verdict, StoreError> {
+fn verdict(row: &QueryResult) -> Result<Verdict, StoreError> {
     let text: String = row.try_get("", "verdict")?;
     match text.as_str() {
         "nudge" => Ok(Verdict::Nudge),

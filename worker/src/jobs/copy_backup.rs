@@ -14,15 +14,16 @@ use crate::context::WorkerContext;
 use crate::lease::Lease;
 use crate::secrets::store_failure;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use holdfast_domain::ids::BackupCopyId;
 use holdfast_domain::progress::Progress;
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_store::lease::{Claim, Leased};
+use holdfast_store::taking::Claimed;
 use holdfast_store::{Access, StoreError};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// One claimed copy.
 struct Job {
@@ -31,8 +32,6 @@ struct Job {
     id: BackupCopyId,
     epoch: i32,
     lease: Lease,
-    /// Cancelled once it is known that another worker is the right one.
-    is_for_another: CancellationToken,
     progress: Mutex<Progress>,
     written: Mutex<Option<Instant>>,
 }
@@ -62,19 +61,19 @@ impl Job {
     }
 }
 
-/// Claims the copy and executes one attempt of it. One that is over, taken, not due or cancelled is left alone; when the
-/// database fails the lease runs out and it is taken up again.
-pub async fn copy_backup(context: Arc<WorkerContext>, id: BackupCopyId) {
+/// Claims the copy that is this worker's next; the work is one attempt of it. When the database fails the lease runs out
+/// and it is taken up again.
+///
+/// # Errors
+/// The database failed.
+pub async fn take_copy(context: Arc<WorkerContext>) -> Result<Option<BoxFuture<'static, ()>>, StoreError> {
     let claimed_at = Instant::now();
-    let lease_secs = context.config.worker.lease.as_secs_f64();
-    let claimed = match context.store.claim_copy(id, &context.name, lease_secs, context.max_attempts()).await {
-        Ok(Some(claimed)) => claimed,
-        Ok(None) => return,
-        Err(error) => {
-            tracing::error!(copy = %id, ?error, "a copy could not be claimed");
-            return;
-        }
-    };
+    let claimed = context.store.take_copy(&context.taker(&context.store_ids())).await?;
+    Ok(claimed.map(|claimed| copy_backup(context, claimed, claimed_at).boxed()))
+}
+
+async fn copy_backup(context: Arc<WorkerContext>, claimed: Claimed<BackupCopyId>, claimed_at: Instant) {
+    let id = claimed.id;
     let claim = Claim { team_id: claimed.team_id, leased: Leased::Copy(id), epoch: claimed.epoch };
     let lease = context.leases.hold(claim, claimed_at);
     let limit = context.config.worker.max_run;
@@ -85,7 +84,6 @@ pub async fn copy_backup(context: Arc<WorkerContext>, id: BackupCopyId) {
         id,
         epoch: claimed.epoch,
         lease,
-        is_for_another: CancellationToken::new(),
         progress: Mutex::default(),
         written: Mutex::default(),
     };

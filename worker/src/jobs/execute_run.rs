@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Nothing is visible before the transaction; whatever an attempt makes is recorded before it is made; a run is a
-//! success only through `run_commit`. A second delivery of the same job finds nothing to claim and ends.
+//! success only through `run_commit`.
 
 mod attempt;
 mod commit;
@@ -27,34 +27,33 @@ use crate::faults::FaultPoint;
 use attempt::Attempt;
 use copies::Copies;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use holdfast_domain::ids::BackupRunId;
 use holdfast_domain::{Failure, FailureCode, Step};
+use holdfast_store::StoreError;
 use holdfast_store::lease::{Claim, Leased};
+use holdfast_store::taking::Claimed;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Executes a run if it may be claimed, and returns when this attempt is over, however it ended.
-pub async fn execute_run(context: Arc<WorkerContext>, id: BackupRunId) {
+/// Claims the run that is this worker's next; the work is one attempt of it, and over when that is, however it ended.
+///
+/// # Errors
+/// The database failed: what was not claimed is still queued, and what was is taken up again when its lease is over.
+pub async fn take_run(context: Arc<WorkerContext>) -> Result<Option<BoxFuture<'static, ()>>, StoreError> {
     let claimed_at = Instant::now();
-    let lease_secs = context.config.worker.lease.as_secs_f64();
-    let claimed = match context.store.claim_run(id, &context.name, lease_secs, context.max_attempts()).await {
-        Ok(Some(claimed)) => claimed,
-        Ok(None) => {
-            tracing::debug!(run = %id, "nothing to claim");
-            return;
-        }
-        Err(error) => {
-            // The run is still queued, so the reconciler finds it.
-            tracing::warn!(run = %id, ?error, "the run could not be claimed");
-            return;
-        }
-    };
+    let claimed = context.store.take_run(&context.taker(&context.store_ids())).await?;
+    Ok(claimed.map(|claimed| execute_run(context, claimed, claimed_at).boxed()))
+}
+
+async fn execute_run(context: Arc<WorkerContext>, claimed: Claimed<BackupRunId>, claimed_at: Instant) {
+    let id = claimed.id;
     let claim = Claim { team_id: claimed.team_id, leased: Leased::Run(id), epoch: claimed.epoch };
     let lease = context.leases.hold(claim, claimed_at);
     tracing::info!(run = %id, epoch = claimed.epoch, attempt = claimed.attempt, "run claimed");
-    let attempt = Arc::new(Attempt::new(context, lease, id, claimed));
+    let attempt = Arc::new(Attempt::new(context, lease, claimed));
     let done = CancellationToken::new();
     let work = async {
         let outcome = AssertUnwindSafe(steps(&attempt)).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));

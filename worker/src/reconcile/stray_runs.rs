@@ -1,17 +1,16 @@
-//! Runs that nobody works on: put on the queue again, or ended. With this every run ends, whatever happened to its
-//! worker or to the queue.
+//! Runs that nobody works on nor will: they are ended. Workers take up the others by themselves. With this every run ends,
+//! whatever happened to its worker.
 
 use crate::context::WorkerContext;
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::{Failure, FailureCode, Step};
-use holdfast_store::queue::{self, Job};
-use holdfast_store::system_runs::{Stray, StrayRule, Verdict};
+use holdfast_store::system_runs::{Stray, Verdict};
 use holdfast_store::{Access, StoreError};
 
 /// Strays of one round.
 const AT_MOST: i32 = 100;
 
-/// A queued run that could have been claimed for so long has probably lost its job.
+/// What could have been claimed for so long has probably lost its job.
 pub(super) const QUEUED_SECS: f64 = 5.0;
 
 /// One round.
@@ -19,13 +18,9 @@ pub(super) const QUEUED_SECS: f64 = 5.0;
 /// # Errors
 /// The database failed; what was done stays done.
 pub async fn reconcile(context: &WorkerContext) -> Result<(), StoreError> {
-    let rule = StrayRule { max_attempts: context.max_attempts(), queued_secs: QUEUED_SECS, at_most: AT_MOST };
-    for stray in context.store.stray_runs(rule).await? {
+    for stray in context.store.runs_to_end(context.max_attempts(), AT_MOST).await? {
         let tx = context.store.for_team(&Access::system(stray.team_id, "stray runs")).await?;
-        match stray.verdict {
-            Verdict::Nudge => queue::nudge(&tx, Job::ExecuteRun(stray.id, stray.epoch + 1), bucket(context)).await?,
-            Verdict::Abandon | Verdict::Cancel => end(&tx, &stray).await?,
-        }
+        end(&tx, &stray).await?;
         tx.commit().await?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use holdfast_store::repositories::workers::WorkerState;
 /// # Errors
 /// The database failed.
 pub async fn reconcile(context: &WorkerContext) -> Result<(), StoreError> {
-    let store_ids: Vec<String> = context.local_root.iter().map(|root| root.store_id().to_string()).collect();
+    let store_ids = context.store_ids();
     context
         .store
         .worker_seen(&WorkerState {

@@ -1,6 +1,6 @@
 //! Who may write: claims, leases, fencing.
 
-use crate::harness::World;
+use crate::harness::{World, taker};
 use holdfast_domain::ids::TeamId;
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::{Failure, FailureCode, Step};
@@ -16,7 +16,7 @@ async fn of_many_claims_one_wins() {
     let run = world.insert_run(world.task_id).await;
     let claims = (0..50).map(|at| {
         let store = world.store.clone();
-        async move { store.claim_run(run, &format!("w{at}"), 90.0, 3).await.unwrap() }
+        async move { store.take_run(&taker(&format!("w{at}"), 90.0)).await.unwrap() }
     });
     let won = futures_util::future::join_all(claims).await.into_iter().flatten().count();
     assert_eq!(won, 1);
@@ -27,8 +27,8 @@ async fn of_many_claims_one_wins() {
 async fn a_worker_of_an_older_epoch_changes_nothing() {
     let world = World::new().await;
     let run = world.insert_run(world.task_id).await;
-    let old = world.store.claim_run(run, "old", 0.0, 3).await.unwrap().unwrap();
-    let new = world.store.claim_run(run, "new", 90.0, 3).await.unwrap().unwrap();
+    let old = world.claim(run, "old", 0.0).await.unwrap();
+    let new = world.claim(run, "new", 90.0).await.unwrap();
     assert_eq!((old.epoch, new.epoch), (1, 2));
     let tx = world.store.for_team(&world.access()).await.unwrap();
     let stale = tx.run_execution(run, old.epoch);
@@ -61,20 +61,20 @@ async fn a_lease_is_kept_and_its_loss_stops_the_work() {
     let run = world.insert_run(world.task_id).await;
     let context = world.context(FaultPoints::none());
     let claimed_at = Instant::now();
-    let claimed = world.store.claim_run(run, "w", 3.0, 3).await.unwrap().unwrap();
+    let claimed = world.claim(run, "w", 3.0).await.unwrap();
     let claim = Claim { team_id: TeamId(world.team_id), leased: Leased::Run(run), epoch: claimed.epoch };
     let lease = context.leases.hold(claim, claimed_at);
     // Longer than the lease: it was renewed.
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(!lease.stopped().is_cancelled());
-    assert!(world.store.claim_run(run, "other", 3.0, 3).await.unwrap().is_none());
+    assert!(world.claim(run, "other", 3.0).await.is_none());
     // As if it had been paused: its lease ends and another worker claims.
     sqlx::query("UPDATE backup_runs SET lease_until = now() - interval '1 s' WHERE id = $1")
         .bind(run.0)
         .execute(&world.pool)
         .await
         .unwrap();
-    assert!(world.store.claim_run(run, "other", 30.0, 3).await.unwrap().is_some());
+    assert!(world.claim(run, "other", 30.0).await.is_some());
     tokio::time::timeout(Duration::from_secs(3), lease.stopped().cancelled()).await.expect("fenced in time");
     assert_eq!(lease.reason(), Some(StopReason::Fenced));
 }
@@ -85,13 +85,13 @@ async fn a_busy_runtime_does_not_lose_a_lease() {
     let run = world.insert_run(world.task_id).await;
     let context = world.context(FaultPoints::none());
     let claimed_at = Instant::now();
-    let claimed = world.store.claim_run(run, "w", 3.0, 3).await.unwrap().unwrap();
+    let claimed = world.claim(run, "w", 3.0).await.unwrap();
     let claim = Claim { team_id: TeamId(world.team_id), leased: Leased::Run(run), epoch: claimed.epoch };
     let lease = context.leases.hold(claim, claimed_at);
     // Nothing else runs on this runtime meanwhile; the keeper has its own.
     std::thread::sleep(Duration::from_secs(5));
     assert!(!lease.stopped().is_cancelled());
-    assert!(world.store.claim_run(run, "other", 3.0, 3).await.unwrap().is_none());
+    assert!(world.claim(run, "other", 3.0).await.is_none());
 }
 
 #[tokio::test]
@@ -101,7 +101,7 @@ async fn without_a_database_work_stops_before_the_lease_ends() {
     let run = world.insert_run(world.task_id).await;
     let context = world.context(FaultPoints::none());
     let claimed_at = Instant::now();
-    let claimed = world.store.claim_run(run, "w", 3.0, 3).await.unwrap().unwrap();
+    let claimed = world.claim(run, "w", 3.0).await.unwrap();
     let claim = Claim { team_id: TeamId(world.team_id), leased: Leased::Run(run), epoch: claimed.epoch };
     let lease = context.leases.hold(claim, claimed_at);
     let begun = Instant::now();

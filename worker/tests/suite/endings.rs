@@ -48,7 +48,7 @@ async fn a_run_is_cancelled_at_every_step() {
 async fn a_cancelled_run_that_no_worker_has_ends() {
     let world = World::new().await;
     let run = world.insert_run(world.task_id).await;
-    world.store.claim_run(run, "gone", 0.0, 3).await.unwrap().unwrap();
+    world.claim(run, "gone", 0.0).await.unwrap();
     request_cancel(&world, run).await;
     let worker = world.worker(FaultPoints::none()).await;
     assert_eq!(world.until_over(run).await.status, "cancelled");
@@ -106,9 +106,9 @@ async fn a_run_whose_workers_all_die_is_abandoned() {
     let world = World::new().await;
     let run = world.insert_run(world.task_id).await;
     for worker in ["a", "b", "c"] {
-        world.store.claim_run(run, worker, 0.0, 3).await.unwrap().unwrap();
+        world.claim(run, worker, 0.0).await.unwrap();
     }
-    assert!(world.store.claim_run(run, "d", 0.0, 3).await.unwrap().is_none(), "attempts are counted before work");
+    assert!(world.claim(run, "d", 0.0).await.is_none(), "attempts are counted before work");
     let worker = world.worker(FaultPoints::none()).await;
     let row = world.until_over(run).await;
     assert_eq!((row.status.as_str(), row.error_code.as_deref(), row.attempts), ("failed", Some("abandoned"), 3));

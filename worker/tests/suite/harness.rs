@@ -4,6 +4,7 @@ use holdfast_config::Config;
 use holdfast_destinations::LocalRoot;
 use holdfast_domain::ids::{BackupRunId, TeamId};
 use holdfast_store::queue::{self, Job};
+use holdfast_store::taking::{Claimed, Taker};
 use holdfast_store::{Access, Store};
 use holdfast_testbed::postgres::Database;
 use holdfast_testbed::sshd::{Login, Sshd};
@@ -229,6 +230,13 @@ impl World {
         BackupRunId(id)
     }
 
+    /// Claims the run, which is the only one that can be taken, for a worker without a store.
+    pub async fn claim(&self, id: BackupRunId, owner: &str, lease_secs: f64) -> Option<Claimed<BackupRunId>> {
+        let claimed = self.store.take_run(&taker(owner, lease_secs)).await.unwrap();
+        assert!(claimed.is_none_or(|claimed| claimed.id == id), "{claimed:?}");
+        claimed
+    }
+
     pub fn access(&self) -> Access {
         Access::system(TeamId(self.team_id), "test")
     }
@@ -361,6 +369,11 @@ impl World {
         }
         panic!("never: {what}");
     }
+}
+
+/// A worker without a store.
+pub fn taker(name: &str, lease_secs: f64) -> Taker<'_> {
+    Taker { name, store_ids: &[], lease_secs, max_attempts: 3 }
 }
 
 /// The columns that tests look at.

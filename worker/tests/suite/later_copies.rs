@@ -1,6 +1,6 @@
 //! Copies made later, from a copy that exists.
 
-use crate::harness::{Worker, World};
+use crate::harness::{Worker, World, taker};
 use crate::several::assert_same_bytes;
 use holdfast_domain::ids::{BackupCopyId, BackupDestinationId, BackupId};
 use holdfast_worker::faults::{FaultPoint, FaultPoints};
@@ -145,7 +145,7 @@ async fn a_copy_whose_worker_is_gone_is_taken_up_again() {
     assert!(scene.request().await);
     let id = BackupCopyId(scene.copy().await.id);
     // A worker that claimed it, wrote half an object and died.
-    let dead = scene.world.store.claim_copy(id, "dead", 0.0, 3).await.unwrap().unwrap();
+    let dead = scene.world.store.take_copy(&taker("dead", 0.0)).await.unwrap().unwrap();
     let tx = scene.world.store.for_team(&scene.world.access()).await.unwrap();
     let from = scene.world.count("SELECT min(id) FROM backup_copies WHERE backup_id = $1", scene.backup.0).await;
     assert!(tx.copy_execution(id, dead.epoch).record_objects(BackupCopyId(from)).await.unwrap());

@@ -42,7 +42,7 @@ async fn a_run_that_takes_too_long_is_stopped_for_good() {
 async fn the_time_of_lost_attempts_counts() {
     let world = World::new().await;
     let run = world.insert_run(world.task_id).await;
-    world.store.claim_run(run, "gone", 0.0, 3).await.unwrap().unwrap();
+    world.claim(run, "gone", 0.0).await.unwrap();
     let sql = "UPDATE backup_runs SET started_at = now() - interval '25 hours' WHERE id = $1";
     sqlx::query(sql).bind(run.0).execute(&world.pool).await.unwrap();
     let worker = world.worker(FaultPoints::none()).await;

@@ -83,7 +83,7 @@ impl World {
     /// Begins a run as a worker does.
     async fn begin(&self) -> (holdfast_domain::ids::BackupRunId, i32) {
         let run = self.insert_run(self.task_id).await;
-        let claimed = self.store.claim_run(run, "somebody", 60.0, 3).await.unwrap().unwrap();
+        let claimed = self.claim(run, "somebody", 60.0).await.unwrap();
         (run, claimed.epoch)
     }
 

@@ -4,75 +4,13 @@
 
 use super::run_execution::step_name;
 use crate::queue::{self, Job};
-use crate::system_runs::{Stray, StrayRule, verdict};
 use crate::{Store, StoreError, TeamTx, rows};
 use holdfast_domain::ids::{BackupCopyId, BackupDestinationId, TeamId};
 use holdfast_domain::progress::Progress;
 use holdfast_domain::{Failure, Step};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, Statement, Value};
 
-/// What a claim won.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClaimedCopy {
-    /// Whose it is.
-    pub team_id: TeamId,
-    /// The right to write, until another claim raises it.
-    pub epoch: i32,
-    /// Counted before any work, from 1.
-    pub attempt: i32,
-}
-
 impl Store {
-    /// Claims a copy: raises its epoch and counts the attempt. `None`: over, not due, cancelled, out of attempts, or
-    /// somebody else's.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn claim_copy(
-        &self,
-        id: BackupCopyId,
-        owner: &str,
-        lease_secs: f64,
-        max_attempts: i32,
-    ) -> Result<Option<ClaimedCopy>, StoreError> {
-        let statement = Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            "SELECT team_id, epoch, attempt FROM claim_backup_copy($1, $2, $3, $4)",
-            [id.0.into(), owner.into(), lease_secs.into(), max_attempts.into()],
-        );
-        let Some(row) = self.db().query_one_raw(statement).await? else {
-            return Ok(None);
-        };
-        Ok(Some(ClaimedCopy {
-            team_id: TeamId(row.try_get("", "team_id")?),
-            epoch: row.try_get("", "epoch")?,
-            attempt: row.try_get("", "attempt")?,
-        }))
-    }
-
-    /// Copies in the making that nobody works on.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn stray_copies(&self, rule: StrayRule) -> Result<Vec<Stray<BackupCopyId>>, StoreError> {
-        let statement = Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            "SELECT team_id, backup_copy_id, epoch, verdict FROM stray_backup_copies($1, $2, $3)",
-            [rule.max_attempts.into(), rule.queued_secs.into(), rule.at_most.into()],
-        );
-        let rows = self.db().query_all_raw(statement).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Stray {
-                    team_id: TeamId(row.try_get("", "team_id")?),
-                    id: BackupCopyId(row.try_get("", "backup_copy_id")?),
-                    epoch: row.try_get("", "epoch")?,
-                    verdict: verdict(row)?,
-                })
-            })
-            .collect()
-    }
-
     /// Failed copies whose recorded objects may still lie there.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ pub(super) struct Prepared {
 pub(super) async fn attempt(job: &Job) -> Result<(), Failure> {
     job.enter(Step::Prepare).await?;
     let prepared = prepare(job).await?;
-    let sources = choose::sources(job, &prepared.backup.copies, &prepared.to).await?;
+    let sources = choose::sources(job, &prepared.backup.copies, &prepared.to)?;
     let to = open(job, &prepared).await?;
     nothing_of_the_run(job, &prepared).await?;
     let mut last = Failure::new(Step::ReadCopy, FailureCode::CopyDamaged, "The backup has no copy that can be read.");

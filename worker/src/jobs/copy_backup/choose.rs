@@ -2,7 +2,6 @@
 //! store, so a copy in one worker's store cannot go straight to another's.
 
 use super::Job;
-use crate::secrets::store_failure;
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_store::repositories::copies::CopyToRead;
 use holdfast_store::rows::backup_destinations::Model as Destination;
@@ -21,8 +20,8 @@ enum Reach<'a> {
 /// The copies that this worker can read and bring to `to`, in order.
 ///
 /// # Errors
-/// There is none; when another living worker could, the job is marked for it.
-pub(super) async fn sources<'a>(
+/// There is none. No living worker could then, when the copy was taken (`may_take_backup_copy`).
+pub(super) fn sources<'a>(
     job: &Job,
     copies: &'a [CopyToRead],
     to: &Destination,
@@ -39,18 +38,6 @@ pub(super) async fn sources<'a>(
     let here: Vec<&CopyToRead> = reaches.iter().filter(|(_, reach)| is_here(reach)).map(|(copy, _)| *copy).collect();
     if !here.is_empty() {
         return Ok(here);
-    }
-    let (store, name) = (&job.context.store, &job.context.name);
-    for (_, reach) in &reaches {
-        let held = match reach {
-            Reach::With(Some(wanted)) => store.is_held_elsewhere(vec![(*wanted).to_owned()], name).await,
-            Reach::WithAny => store.is_any_store_elsewhere(name).await,
-            Reach::With(None) | Reach::Nobody => Ok(false),
-        };
-        if held.map_err(|error| store_failure(Step::Prepare, &error))? {
-            job.is_for_another.cancel();
-            break;
-        }
     }
     Err(why_none(&reaches))
 }

@@ -1,4 +1,4 @@
-//! How an attempt ends: committed, tried again, handed over, or failed and cleaned up. If the connection breaks at the
+//! How an attempt ends: committed, tried again, handed back, or failed and cleaned up. If the connection breaks at the
 //! commit the outcome is read, never assumed; until it is known nothing is removed.
 
 use super::Job;
@@ -13,9 +13,6 @@ use std::time::{Duration, Instant};
 const LEVEL: i16 = 1;
 
 const DATABASE_PAUSE: Duration = Duration::from_millis(250);
-
-/// Between two tries of a worker that is not the right one.
-const HAND_OVER_AFTER: Duration = Duration::from_millis(300);
 
 /// What the copy becomes.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,10 +39,7 @@ pub(super) async fn write(job: &Job, attempt: i32, ended: Result<(), Failure>) -
     };
     tracing::info!(copy = %job.id, epoch = job.epoch, "copy attempt ended: {failure}");
     let has_attempts_left = attempt < job.context.max_attempts();
-    let then = then(&failure, job.lease.reason(), has_attempts_left, job.is_for_another.is_cancelled());
-    if then == Then::HandBack && job.is_for_another.is_cancelled() {
-        tokio::time::sleep(HAND_OVER_AFTER).await;
-    }
+    let then = then(&failure, job.lease.reason(), has_attempts_left);
     let tx = job.context.store.for_team(&job.access).await?;
     let copy = tx.copy_execution(job.id, job.epoch);
     let is_written = match then {
@@ -67,12 +61,11 @@ pub(super) async fn write(job: &Job, attempt: i32, ended: Result<(), Failure>) -
     Ok(())
 }
 
-fn then(failure: &Failure, reason: Option<StopReason>, has_attempts_left: bool, is_for_another: bool) -> Then {
+fn then(failure: &Failure, reason: Option<StopReason>, has_attempts_left: bool) -> Then {
     match reason {
         Some(StopReason::Fenced | StopReason::DatabaseLost) => Then::Nothing,
         Some(StopReason::Cancelled | StopReason::TimedOut) => Then::Fail,
         Some(StopReason::ShuttingDown) => Then::HandBack,
-        None if is_for_another => Then::HandBack,
         None if failure.code.is_transient() && has_attempts_left => Then::Retry,
         None => Then::Fail,
     }
@@ -138,12 +131,11 @@ mod tests {
     fn only_who_still_holds_it_decides_and_only_passing_trouble_is_tried_again() {
         let failure = |code| Failure::new(Step::Stream, code, "No.");
         let full = failure(FailureCode::DestinationFull);
-        assert_eq!(then(&full, None, true, false), Then::Retry);
-        assert_eq!(then(&full, None, false, false), Then::Fail);
-        assert_eq!(then(&failure(FailureCode::DestinationRefused), None, true, false), Then::Fail);
-        assert_eq!(then(&full, Some(StopReason::Fenced), true, false), Then::Nothing);
-        assert_eq!(then(&full, Some(StopReason::Cancelled), true, false), Then::Fail);
-        assert_eq!(then(&full, Some(StopReason::ShuttingDown), false, false), Then::HandBack);
-        assert_eq!(then(&full, None, false, true), Then::HandBack);
+        assert_eq!(then(&full, None, true), Then::Retry);
+        assert_eq!(then(&full, None, false), Then::Fail);
+        assert_eq!(then(&failure(FailureCode::DestinationRefused), None, true), Then::Fail);
+        assert_eq!(then(&full, Some(StopReason::Fenced), true), Then::Nothing);
+        assert_eq!(then(&full, Some(StopReason::Cancelled), true), Then::Fail);
+        assert_eq!(then(&full, Some(StopReason::ShuttingDown), false), Then::HandBack);
     }
 }

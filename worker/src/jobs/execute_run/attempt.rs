@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use holdfast_domain::ids::BackupRunId;
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::{Failure, Step};
-use holdfast_store::system_runs::ClaimedRun;
+use holdfast_store::taking::Claimed;
 use holdfast_store::{Access, StoreError, TeamTx};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,12 +39,12 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    pub(super) fn new(context: Arc<WorkerContext>, lease: Lease, run_id: BackupRunId, claimed: ClaimedRun) -> Self {
+    pub(super) fn new(context: Arc<WorkerContext>, lease: Lease, claimed: Claimed<BackupRunId>) -> Self {
         Self {
             context,
             access: Access::system(claimed.team_id, "execute a run"),
             lease,
-            run_id,
+            run_id: claimed.id,
             epoch: claimed.epoch,
             number: claimed.attempt,
             journal: Journal::default(),

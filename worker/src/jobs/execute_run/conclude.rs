@@ -10,10 +10,6 @@ use holdfast_domain::run::RunStatus;
 use holdfast_domain::{Failure, FailureCode};
 use holdfast_store::repositories::run_execution::RunEnding;
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-/// Between two tries of a worker that does not hold the run's store.
-const HAND_OVER_AFTER: Duration = Duration::from_millis(300);
 
 /// What the run becomes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,7 +36,7 @@ pub(super) async fn conclude(attempt: &Attempt, outcome: Result<(), Failure>) {
     };
     tracing::info!(run = %attempt.run_id, epoch = attempt.epoch, "attempt ended: {failure}");
     objects::remove_own(attempt).await;
-    let end = decide(attempt, &failure).await;
+    let end = decide(attempt, &failure);
     if end == End::Nothing {
         return;
     }
@@ -55,18 +51,13 @@ pub(super) async fn conclude(attempt: &Attempt, outcome: Result<(), Failure>) {
     }
 }
 
-async fn decide(attempt: &Attempt, failure: &Failure) -> End {
+fn decide(attempt: &Attempt, failure: &Failure) -> End {
     match attempt.lease.reason() {
         Some(StopReason::Fenced | StopReason::DatabaseLost) => End::Nothing,
         Some(StopReason::Cancelled) => End::Final(RunStatus::Cancelled),
         Some(StopReason::ShuttingDown) => End::HandBack(0.0),
         Some(StopReason::TimedOut) => End::Final(RunStatus::Failed),
-        None if attempt.is_for_another.is_cancelled() => {
-            // Handed back due at once, after a pause here: every worker is notified of it then. A later due time would be
-            // found by polling, and whoever polls just after it (this one, again and again) would keep it from the holder.
-            tokio::time::sleep(HAND_OVER_AFTER).await;
-            End::HandBack(0.0)
-        }
+        None if attempt.is_for_another.is_cancelled() => End::HandBack(0.0),
         None if failure.code.is_transient() && attempt.number < attempt.context.max_attempts() => {
             End::Retry(attempt.context.retry_delay_secs(attempt.number))
         }

@@ -1,9 +1,9 @@
-//! Where a run's bytes go: which destinations this worker can reach, which have room, and which of several workers is
-//! the right one. A local destination is bound to its store before anything is written there, so that what a dead
+//! Where a run's bytes go: which destinations this worker can reach, and which have room.
+//! A local destination is bound to its store before anything is written there, so that what a dead
 //! attempt left is looked for in the right place.
 
 use super::attempt::Attempt;
-use crate::{places, secrets};
+use crate::places;
 use futures_util::future::join_all;
 use holdfast_destinations::{Destination, Usage};
 use holdfast_domain::ids::BackupDestinationId;
@@ -21,14 +21,13 @@ pub(super) struct Place {
 /// Opens the run's destinations.
 ///
 /// # Errors
-/// None can be used, or another worker is the right one: then the attempt is marked for it.
+/// None can be used, or the first one was given to another worker's store this moment: then the attempt is marked for it.
 pub(super) async fn open(attempt: &Attempt, inputs: &RunInputs) -> Result<Vec<Place>, Failure> {
     let opened = join_all(inputs.destinations.iter().map(|row| open_one(attempt, inputs, row)));
     let mut places = attempt.lease.guard(Step::Prepare, async { Ok(opened.await) }).await?;
-    leave_to_another(attempt, &places).await?;
-    any_open(&places)?;
+    any_open(attempt, &places)?;
     leave_out_the_full(attempt, inputs, &mut places).await?;
-    any_open(&places)?;
+    any_open(attempt, &places)?;
     Ok(places)
 }
 
@@ -39,7 +38,7 @@ async fn open_one(attempt: &Attempt, inputs: &RunInputs, row: &rows::backup_dest
             return Err(Failure::new(Step::Prepare, FailureCode::NotAuthorised, gone));
         }
         let destination = places::open_destination(&attempt.context, inputs.team.uuid, row)?;
-        bind(attempt, row).await?;
+        bind(attempt, inputs, row).await?;
         Ok(destination)
     };
     let destination = opening.await;
@@ -50,7 +49,7 @@ async fn open_one(attempt: &Attempt, inputs: &RunInputs, row: &rows::backup_dest
 }
 
 /// The first worker that writes to a local destination decides in which store it lies.
-async fn bind(attempt: &Attempt, row: &rows::backup_destinations::Model) -> Result<(), Failure> {
+async fn bind(attempt: &Attempt, inputs: &RunInputs, row: &rows::backup_destinations::Model) -> Result<(), Failure> {
     let Some(root) = attempt.context.local_root.as_ref().filter(|_| row.r#type == "local" && row.store_id.is_none())
     else {
         return Ok(());
@@ -62,30 +61,16 @@ async fn bind(attempt: &Attempt, row: &rows::backup_destinations::Model) -> Resu
             Box::pin(async move { tx.sealed().bind_store(id, &store_id).await })
         })
         .await?;
-    if is_ours { Ok(()) } else { Err(offline("Another worker's store was just given to the destination.")) }
-}
-
-/// Of the workers alive the one that holds the run's first store executes it: a run whose local stores are on two
-/// workers must not wander between them.
-async fn leave_to_another(attempt: &Attempt, places: &[Place]) -> Result<(), Failure> {
-    let is_offline =
-        |place: &&Place| place.destination.as_ref().is_err_and(|failure| failure.code == FailureCode::StoreOffline);
-    let Some(first_offline) = places.iter().find(is_offline) else { return Ok(()) };
-    let (store, name) = (&attempt.context.store, &attempt.context.name);
-    for place in places.iter().filter(|place| place.row.r#type == "local") {
-        if place.destination.is_ok() {
-            return Ok(());
-        }
-        let held = match &place.row.store_id {
-            Some(store_id) => store.is_held_elsewhere(vec![store_id.clone()], name).await,
-            None => store.is_any_store_elsewhere(name).await,
-        };
-        if held.map_err(|error| secrets::store_failure(Step::Prepare, &error))? {
-            attempt.is_for_another.cancel();
-            return Err(first_offline.destination.as_ref().err().cloned().unwrap_or_else(|| offline("")));
-        }
+    if is_ours {
+        return Ok(());
     }
-    Ok(())
+    let first = inputs.destinations.iter().find(|row| row.r#type == "local" && row.deleted_at.is_none());
+    if first.is_some_and(|first| first.id == row.id) {
+        // From now on the run is the other one's to take.
+        attempt.is_for_another.cancel();
+    }
+    let detail = "Another worker's store was just given to the destination.";
+    Err(Failure::new(Step::Prepare, FailureCode::StoreOffline, detail))
 }
 
 /// A destination that cannot take a tenth more than the latest backup is left out before the source is touched. One that
@@ -126,18 +111,14 @@ fn low_space(room: Usage, needed: u64) -> Option<Failure> {
 }
 
 /// The failure that another attempt may cure comes first.
-fn any_open(places: &[Place]) -> Result<(), Failure> {
-    if places.iter().any(|place| place.destination.is_ok()) {
+fn any_open(attempt: &Attempt, places: &[Place]) -> Result<(), Failure> {
+    if !attempt.is_for_another.is_cancelled() && places.iter().any(|place| place.destination.is_ok()) {
         return Ok(());
     }
     let failures = || places.iter().filter_map(|place| place.destination.as_ref().err());
     let none = || Failure::new(Step::Prepare, FailureCode::InvalidConfig, "The task has no destination.");
     let failure = failures().find(|failure| failure.code.is_transient()).or_else(|| failures().next());
     Err(failure.cloned().unwrap_or_else(none))
-}
-
-fn offline(detail: &str) -> Failure {
-    Failure::new(Step::Prepare, FailureCode::StoreOffline, detail)
 }
 
 #[cfg(test)]
