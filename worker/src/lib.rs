@@ -25,7 +25,7 @@ pub mod server;
 pub mod start;
 pub mod stream_target;
 mod taking;
-mod wakeups;
+pub mod wakeups;
 
 pub use context::WorkerContext;
 pub use start::{run, run_worker};

@@ -47,9 +47,8 @@ impl Wakeups {
                 () = stop.cancelled() => return,
                 broken = self.hear(store) => broken,
             };
-            if let Err(error) = broken {
-                tracing::warn!(?error, "nothing is heard of new jobs until the database answers; they are looked for");
-            }
+            let Err(error) = broken;
+            tracing::warn!(?error, "nothing is heard of new jobs until the database answers; they are looked for");
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LISTEN_AGAIN_AFTER) => {}

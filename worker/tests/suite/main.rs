@@ -24,6 +24,7 @@ mod runs;
 mod schedule;
 mod several;
 mod takeover;
+mod taking;
 mod telling;
 mod telling_events;
 mod telling_faults;

@@ -62,20 +62,6 @@ impl Store {
         Ok(self.db().query_one_raw(statement).await?.is_some())
     }
 
-    /// Whether a living worker other than `name` holds any store.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn is_any_store_elsewhere(&self, name: &str) -> Result<bool, StoreError> {
-        let statement = Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            "SELECT 1 AS one FROM workers WHERE cardinality(store_ids) > 0 AND name <> $1
-               AND seen_at > now() - make_interval(secs => $2) LIMIT 1",
-            [name.into(), super::tickets::WORKER_ALIVE_SECS.into()],
-        );
-        Ok(self.db().query_one_raw(statement).await?.is_some())
-    }
-
     /// Forgets a worker that ends.
     ///
     /// # Errors
