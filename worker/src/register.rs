@@ -224,7 +224,11 @@ fn name(jobs: &Jobs, queue: &str, start: usize) -> String {
     format!("{}-{queue}-{start}", jobs.context.name)
 }
 
-fn backend<Job>(jobs: &Jobs, queue: &'static str, fetched: usize) -> apalis::prelude::PollWith<PostgresStorage<Job>, Strategy> {
+fn backend<Job>(
+    jobs: &Jobs,
+    queue: &'static str,
+    fetched: usize,
+) -> apalis::prelude::PollWith<PostgresStorage<Job>, Strategy> {
     let pool = jobs.context.store.queue_pool();
     let config = Config::default()
         .queue(queue)

@@ -68,7 +68,6 @@ impl Wakeups {
     }
 }
 
-#[expect(clippy::ptr_arg, reason = "the map's values")]
 fn wake(waiting: &mut Vec<mpsc::Sender<()>>) {
     // Full: it is woken already. Closed: it is gone.
     waiting.retain(|sleeper| !matches!(sleeper.try_send(()), Err(mpsc::error::TrySendError::Closed(()))));
