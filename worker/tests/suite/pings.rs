@@ -1,12 +1,13 @@
 //! A task's dead man's switch hears of each run, in order and whatever people are told; its trouble changes no run.
 
-use crate::harness::{Worker, World};
+use crate::harness::{Worker, World, taker};
 use axum::http::{Method, StatusCode, Uri};
 use holdfast_domain::ids::TeamId;
 use holdfast_domain::progress::Progress;
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_store::repositories::run_execution::RunEnding;
+use holdfast_store::taking::Taker;
 use holdfast_vault::{Opener, SealContext, SealedColumn, Sealer};
 use holdfast_worker::faults::FaultPoints;
 use rand::SeedableRng;
@@ -80,10 +81,15 @@ impl World {
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
     }
 
-    /// Begins a run as a worker does.
+    /// Begins a run as a worker does that holds its store, so that no other worker takes it.
     async fn begin(&self) -> (holdfast_domain::ids::BackupRunId, i32) {
+        self.holder_is_alive("apart").await;
+        self.set("UPDATE backup_destinations SET store_id = 'apart' WHERE id = $1", self.destination_id).await;
         let run = self.insert_run(self.task_id).await;
-        let claimed = self.claim(run, "somebody", 60.0).await.unwrap();
+        let apart = ["apart".to_owned()];
+        let holder = Taker { store_ids: &apart, ..taker("holder", 60.0) };
+        let claimed = self.store.take_run(&holder).await.unwrap().unwrap();
+        self.set("UPDATE backup_destinations SET store_id = NULL WHERE id = $1", self.destination_id).await;
         (run, claimed.epoch)
     }
 

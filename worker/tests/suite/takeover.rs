@@ -86,25 +86,6 @@ async fn a_worker_that_shuts_down_hands_its_run_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_goes_to_the_worker_that_holds_the_store() {
-    let world = World::new().await;
-    let stranger = Worker::start(world.context_without_root(FaultPoints::none())).await;
-    let holder = world.context(FaultPoints::none());
-    let store_id = holder.local_root.as_ref().unwrap().store_id().to_string();
-    sqlx::query("UPDATE backup_destinations SET store_id = $1").bind(store_id).execute(&world.pool).await.unwrap();
-    holdfast_worker::reconcile::worker_row::reconcile(&holder).await.unwrap();
-    let run = world.queue_run().await;
-    // Only the stranger takes jobs so far.
-    world.until(run, |run| run.epoch >= 2 && run.attempts <= 1).await;
-    let holder = Worker::start(holder).await;
-    let row = world.until(run, |run| run.status == "succeeded").await;
-    assert_eq!(row.attempts, 1, "a wrong worker costs no attempt");
-    stranger.stop().await;
-    holder.stop().await;
-    world.assert_no_residue().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_shuts_down_lets_short_work_end() {
     let world = World::new().await;
     let (faults, hold) = FaultPoints::hold(FaultPoint::Streaming);

@@ -16,7 +16,8 @@ const LISTENS: &str = "SELECT count(*) FROM pg_stat_activity
                        WHERE datname = current_database() AND query LIKE 'LISTEN %'";
 
 impl World {
-    async fn holder_is_alive(&self, store_id: &str) {
+    /// A worker named "holder" lives and holds this store.
+    pub async fn holder_is_alive(&self, store_id: &str) {
         sqlx::query(ALIVE).bind([store_id]).execute(&self.pool).await.unwrap();
     }
 }
@@ -60,6 +61,7 @@ async fn a_job_that_the_wrong_worker_got_is_not_lost() {
     assert_eq!((row.status.as_str(), row.epoch, row.attempts), ("succeeded", 1, 1), "{:#?}", world.log(run).await);
     holder.stop().await;
     wrong.stop().await;
+    world.assert_no_residue().await;
 }
 
 #[tokio::test]
