@@ -17,9 +17,9 @@ pub fn next_after(now: DateTime<Utc>, zone: Tz, last: Option<DateTime<Utc>>) -> 
     let columns = ScheduleColumns {
         frequency: "weekly",
         time_to_run_at: Some(TIME),
-        custom_cron: None,
         timezone: Some(zone.name()),
         weekday: Some(WEEKDAY),
+        ..ScheduleColumns::default()
     };
     let free = last.and_then(|last| last.checked_add_signed(TimeDelta::days(APART_DAYS)));
     Schedule::from_columns(&columns).ok()?.next_after(free.map_or(now, |free| now.max(free)))

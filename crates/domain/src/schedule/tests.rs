@@ -1,7 +1,7 @@
 //! Schedules against known days, against a minute-by-minute reading of the rules, and against another library.
 
 use super::*;
-use chrono::{NaiveDate, TimeDelta, TimeZone};
+use chrono::{Days, NaiveDate, TimeDelta, TimeZone};
 use proptest::prelude::*;
 
 const ZONES: &[&str] = &[
@@ -21,10 +21,9 @@ const ZONES: &[&str] = &[
 fn cron(text: &str, zone: &str) -> Schedule {
     let columns = ScheduleColumns {
         frequency: "custom",
-        time_to_run_at: None,
         custom_cron: Some(text),
         timezone: Some(zone),
-        weekday: None,
+        ..ScheduleColumns::default()
     };
     Schedule::from_columns(&columns).unwrap()
 }
@@ -33,9 +32,8 @@ fn daily(at: &str, zone: &str) -> Schedule {
     let columns = ScheduleColumns {
         frequency: "daily",
         time_to_run_at: Some(at),
-        custom_cron: None,
         timezone: Some(zone),
-        weekday: None,
+        ..ScheduleColumns::default()
     };
     Schedule::from_columns(&columns).unwrap()
 }
@@ -162,14 +160,22 @@ fn the_page_shows_todays_conversion() {
 
 #[test]
 fn a_definition_without_its_parts_is_refused() {
-    let empty =
-        ScheduleColumns { frequency: "daily", time_to_run_at: None, custom_cron: None, timezone: None, weekday: None };
+    let empty = ScheduleColumns { frequency: "daily", ..ScheduleColumns::default() };
     let problem = |columns: ScheduleColumns<'_>| Schedule::from_columns(&columns).err();
     assert_eq!(problem(empty), Some(ScheduleProblem::TimeMissing));
     assert_eq!(problem(ScheduleColumns { frequency: "weekly", ..empty }), Some(ScheduleProblem::WeekdayMissing));
     assert_eq!(problem(ScheduleColumns { frequency: "custom", ..empty }), Some(ScheduleProblem::CronMissing));
-    assert_eq!(problem(ScheduleColumns { frequency: "hourly", ..empty }), Some(ScheduleProblem::UnknownFrequency));
+    assert_eq!(problem(ScheduleColumns { frequency: "yearly", ..empty }), Some(ScheduleProblem::UnknownFrequency));
     assert_eq!(problem(ScheduleColumns { timezone: Some("Mars/Base"), ..empty }), Some(ScheduleProblem::UnknownZone));
+    for (frequency, expected) in [
+        ("monthly", ScheduleProblem::MonthDayMissing),
+        ("interval", ScheduleProblem::IntervalMissing),
+    ] {
+        assert_eq!(problem(ScheduleColumns { frequency, time_to_run_at: Some("02:00"), ..empty }), Some(expected));
+    }
+    let half = ScheduleColumns { time_to_run_at: Some("02:00"), window_from: Some("01:00"), ..empty };
+    assert_eq!(problem(half), Some(ScheduleProblem::HalfWindow));
+    assert_eq!(problem(ScheduleColumns { window_until: Some("01:00"), ..half }), Some(ScheduleProblem::EmptyWindow));
     let manual = Schedule::from_columns(&ScheduleColumns { frequency: "manual", ..empty }).unwrap();
     assert_eq!(manual.next_after(Utc::now()), None);
     let weekly = ScheduleColumns { frequency: "weekly", time_to_run_at: Some("03:00"), weekday: Some(0), ..empty };
