@@ -3,7 +3,7 @@
 use crate::problem::Problem;
 use crate::state::ApiState;
 use holdfast_domain::Limit;
-use holdfast_domain::schedule::{Schedule, ScheduleColumns};
+use holdfast_store::repositories::task_timing::TaskTiming;
 use holdfast_store::repositories::team_limits::LimitReached;
 use holdfast_store::{TeamTx, rows};
 
@@ -23,14 +23,7 @@ pub(crate) async fn take(state: &ApiState, tx: &TeamTx, limit: Limit) -> Result<
 pub(crate) async fn interval(state: &ApiState, tx: &TeamTx, task: &rows::backup_tasks::Model) -> Result<(), Problem> {
     let limit = Limit::MinIntervalSecs;
     let Some(allowed) = tx.team_limits().allowed(state.team_limits()).await?.of(limit) else { return Ok(()) };
-    let columns = ScheduleColumns {
-        frequency: &task.frequency,
-        time_to_run_at: task.time_to_run_at.as_deref(),
-        custom_cron: task.custom_cron.as_deref(),
-        timezone: task.timezone.as_deref(),
-        weekday: task.weekday,
-    };
-    let shortest = Schedule::from_columns(&columns).ok().and_then(|schedule| schedule.shortest_gap(state.now()));
+    let shortest = TaskTiming::of(task).schedule().ok().and_then(|schedule| schedule.shortest_gap(state.now()));
     let is_too_often = shortest.is_some_and(|gap| u64::try_from(gap.num_seconds()).unwrap_or(0) < allowed);
     if is_too_often { Err(Problem::limit_reached(LimitReached { limit, allowed })) } else { Ok(()) }
 }

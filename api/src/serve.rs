@@ -89,6 +89,7 @@ fn parts(config: &Config, store: Store) -> anyhow::Result<ApiParts> {
         },
         trusted_proxies: config.http.trusted_proxies.clone(),
         absence_grace: config.absence.grace,
+        min_interval: config.schedule.min_interval,
         max_body_bytes: usize::try_from(config.http.max_body_bytes).unwrap_or(usize::MAX),
         request_timeout: config.http.request_timeout,
         event_streams: StreamLimits {

@@ -66,6 +66,8 @@ pub struct ApiParts {
     pub trusted_proxies: Vec<IpNet>,
     /// `absence.grace_secs`.
     pub absence_grace: Duration,
+    /// `schedule.min_interval_secs`.
+    pub min_interval: Duration,
     /// `http.max_body_bytes`.
     pub max_body_bytes: usize,
     /// `http.request_timeout_secs`: until an answer begins.
@@ -114,6 +116,7 @@ struct Inner {
     team_limits: TeamLimits,
     stream_rules: StreamRules,
     absence_grace: Duration,
+    min_interval: Duration,
     hashing: Semaphore,
     max_body_bytes: usize,
     request_timeout: Duration,
@@ -152,6 +155,7 @@ impl ApiState {
             hashing: Semaphore::new(HASHES_AT_ONCE),
             stream_rules: parts.stream_rules,
             absence_grace: parts.absence_grace,
+            min_interval: parts.min_interval,
             max_body_bytes: parts.max_body_bytes,
             request_timeout: parts.request_timeout,
             openapi,
@@ -219,6 +223,12 @@ impl ApiState {
     #[must_use]
     pub fn absence_grace(&self) -> Duration {
         self.0.absence_grace
+    }
+
+    /// No task may be scheduled more often.
+    #[must_use]
+    pub fn min_interval(&self) -> Duration {
+        self.0.min_interval
     }
 
     /// What the operator chose for people.

@@ -327,6 +327,7 @@ fn parts(store: &Store, clock: &Arc<AtomicI64>, per_minute: u32, runs_per_minute
         stream_rules: crate::stream_rules::StreamRules::default(),
         trusted_proxies: Vec::new(),
         absence_grace: std::time::Duration::from_secs(3_600),
+        min_interval: std::time::Duration::from_secs(300),
         max_body_bytes: 1 << 20,
         request_timeout: std::time::Duration::from_secs(60),
         event_streams: crate::live::StreamLimits { all: 100, per_team: 50, per_user: 20 },

@@ -39,6 +39,7 @@ pub use sections::log::{LogConfig, LogFormat};
 pub use sections::mail::{MailConfig, MailTls};
 pub use sections::notify::NotifyConfig;
 pub use sections::operator::OperatorConfig;
+pub use sections::schedule::ScheduleConfig;
 pub use sections::ssh::{FirstContact, SshConfig};
 pub use sections::vault::VaultConfig;
 pub use sections::worker::WorkerConfig;
@@ -79,6 +80,8 @@ pub struct Config {
     pub notify: NotifyConfig,
     /// The alarm on absence.
     pub absence: AbsenceConfig,
+    /// How often tasks may run, and what becomes of missed due times.
+    pub schedule: ScheduleConfig,
 }
 
 impl Config {
@@ -113,6 +116,7 @@ impl Config {
         let mail = MailConfig::read(reader);
         let notify = NotifyConfig::read(reader);
         let absence = AbsenceConfig::read(reader);
+        let schedule = ScheduleConfig::read(reader);
         Some(Self {
             http: http?,
             operator: operator?,
@@ -129,6 +133,7 @@ impl Config {
             mail: mail?,
             notify: notify?,
             absence: absence?,
+            schedule: schedule?,
         })
     }
 }

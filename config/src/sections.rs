@@ -12,6 +12,7 @@ pub(crate) mod log;
 pub(crate) mod mail;
 pub(crate) mod notify;
 pub(crate) mod operator;
+pub(crate) mod schedule;
 pub(crate) mod ssh;
 pub(crate) mod vault;
 pub(crate) mod worker;

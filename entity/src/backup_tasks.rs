@@ -48,6 +48,16 @@ pub struct Model {
     pub is_expectation_due: bool,
     pub overdue_since: Option<DateTimeUtc>,
     pub sealed_ping_url: Option<Vec<u8>>,
+    pub weekdays: Vec<i16>,
+    pub minute: Option<i16>,
+    pub month_day: Option<i16>,
+    pub interval_secs: Option<i32>,
+    pub interval_from: Option<DateTimeUtc>,
+    pub window_from: Option<String>,
+    pub window_until: Option<String>,
+    pub jitter_secs: i32,
+    pub catch_up: String,
+    pub next_slot_at: Option<DateTimeUtc>,
 }
 
 /// No relations are declared: joins are written where they are used.

@@ -80,6 +80,8 @@ migrations! {
     m20261129_000038_digests,
     m20261129_000040_operator_figures,
     m20261129_000041_account_export,
+    m20261129_000042_schedules,
+    m20261129_000043_due_tasks,
     m20261129_000045_taking,
     m20261129_000052_ways_to_servers,
     m20261129_000048_live_view,

@@ -109,7 +109,7 @@ struct DatabaseView {
 
 #[derive(Serialize, ToSchema)]
 struct ScheduleView {
-    /// `daily`, `weekly`, `custom`, `manual`.
+    /// `hourly`, `daily`, `weekly`, `monthly`, `interval`, `custom`, `manual`.
     frequency: String,
     #[schema(required)]
     scheduled_utc_time: Option<String>,
@@ -123,9 +123,33 @@ struct ScheduleView {
     /// 0 = Sunday.
     #[schema(required)]
     weekday: Option<i16>,
-    /// Null for a task that is paused or runs by hand alone.
+    /// Null for a task that is paused or runs by hand alone. With `jitter_secs`, when the run is queued.
     #[schema(required)]
     next_run_at: Option<String>,
+    /// Of a weekly task; 0 = Sunday.
+    weekdays: Vec<i16>,
+    /// Of an hourly task.
+    #[schema(required)]
+    minute: Option<i16>,
+    /// Of a monthly task. A month without that day has its last one instead.
+    #[schema(required)]
+    month_day: Option<i16>,
+    /// Of a task that runs by intervals.
+    #[schema(required)]
+    interval_secs: Option<i32>,
+    /// The first time of an interval.
+    #[schema(required)]
+    interval_from: Option<String>,
+    /// The schedule starts no run earlier in the day; null: at any time.
+    #[schema(required)]
+    window_from: Option<String>,
+    /// Nor from then on.
+    #[schema(required)]
+    window_until: Option<String>,
+    /// How many seconds after its time a run may be queued.
+    jitter_secs: i32,
+    /// `once`, `spread`, `skip`: what becomes of times that were missed.
+    catch_up: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -233,7 +257,21 @@ fn schedule(row: &rows::backup_tasks::Model, context: &TaskContext, local_zone: 
         timezone: row.timezone.clone(),
         weekday: row.weekday,
         next_run_at: time::utc_or_null(row.next_run_at.filter(|_| row.paused_at.is_none())),
+        weekdays: weekdays(row),
+        minute: row.minute,
+        month_day: row.month_day,
+        interval_secs: row.interval_secs,
+        interval_from: time::utc_or_null(row.interval_from),
+        window_from: row.window_from.clone(),
+        window_until: row.window_until.clone(),
+        jitter_secs: row.jitter_secs,
+        catch_up: row.catch_up.clone(),
     }
+}
+
+/// One day of a task from before there were several.
+fn weekdays(row: &rows::backup_tasks::Model) -> Vec<i16> {
+    if row.weekdays.is_empty() { row.weekday.into_iter().collect() } else { row.weekdays.clone() }
 }
 
 fn source(row: &rows::backup_tasks::Model) -> SourceView {

@@ -8,6 +8,7 @@
 pub mod absence;
 pub mod access;
 pub mod audit;
+pub mod due_tasks;
 pub mod error;
 pub mod figures;
 pub mod lease;

@@ -167,6 +167,30 @@ pub async fn enqueue_after(tx: &TeamTx, job: Job, delay_secs: f64) -> Result<(),
     insert(tx.conn(), job, Delivery { delay_secs, nudge: None }).await
 }
 
+/// As [`enqueue`], of many jobs of one queue, where no team is known.
+pub(crate) async fn enqueue_all(conn: &impl ConnectionTrait, jobs: &[Job]) -> Result<(), StoreError> {
+    let Some(first) = jobs.first() else { return Ok(()) };
+    let queue = parts(*first).0;
+    let (keys, payloads): (Vec<String>, Vec<Vec<u8>>) = jobs
+        .iter()
+        .map(|job| {
+            let (_, id, attempt, payload) = parts(*job);
+            (format!("{id}:{attempt}"), payload)
+        })
+        .unzip();
+    let insert = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "INSERT INTO apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at, priority, metadata, idempotency_key)
+         SELECT apalis.generate_ulid(), $1, p.job, 'Pending', 0, $2, to_timestamp(floor(extract(epoch FROM now()))), 0,
+                ''::hstore, p.key
+         FROM unnest($3::bytea[], $4::text[]) AS p (job, key)
+         ON CONFLICT (job_type, idempotency_key) DO NOTHING",
+        [queue.into(), LIBRARY_MAX_ATTEMPTS.into(), payloads.into(), keys.into()],
+    );
+    conn.execute_raw(insert).await?;
+    Ok(())
+}
+
 /// Enqueues `job` again although the same attempt was delivered before, unless a job for the same row still waits to be
 /// delivered: nudges must not pile up while every worker is busy. `bucket` tells one nudge from the next.
 ///

@@ -1,10 +1,8 @@
-//! Work on runs before a team is known: strays, leftovers, due tasks. The SECURITY DEFINER functions of the
-//! schema, one Rust function each; each returns ids, and what the next step needs to act for that team.
+//! Work on runs before a team is known: strays, leftovers. The SECURITY DEFINER functions of the schema, one Rust function
+//! each; each returns ids, and what the next step needs to act for that team.
 
 use crate::{Access, Store, StoreError, TeamTx};
-use chrono::{DateTime, Utc};
-use holdfast_domain::ids::{BackupCopyId, BackupRunId, BackupTaskId, RestoreId, TeamId};
-use holdfast_domain::{Limit, TeamLimits};
+use holdfast_domain::ids::{BackupCopyId, BackupRunId, RestoreId, TeamId};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TransactionTrait, Value};
 
 /// An unfinished run, copy or restore that nobody works on.
@@ -40,16 +38,6 @@ pub struct StrayRule {
     pub queued_secs: f64,
     /// How many to return.
     pub at_most: i32,
-}
-
-/// A due task, locked against other schedulers until its transaction ends.
-pub struct DueTask {
-    /// The task's team's transaction; dropping it leaves the task due.
-    pub tx: TeamTx,
-    /// The task.
-    pub task_id: BackupTaskId,
-    /// The database's clock.
-    pub now: DateTime<Utc>,
 }
 
 impl Store {
@@ -105,25 +93,6 @@ impl Store {
         rows.iter()
             .map(|row| Ok((TeamId(row.try_get("", "team_id")?), BackupRunId(row.try_get("", "backup_run_id")?))))
             .collect()
-    }
-
-    /// Locks the task that has been due longest, and its team, if nobody else has them. A task whose team has as many runs
-    /// at once as it may is left for later.
-    ///
-    /// # Errors
-    /// The database failed.
-    pub async fn lock_due_task(&self, defaults: &TeamLimits) -> Result<Option<DueTask>, StoreError> {
-        let usual = defaults.of(Limit::RunsAtOnce).map_or(0, |n| i64::try_from(n).unwrap_or(i64::MAX));
-        let txn = self.db().begin().await?;
-        let sql = "SELECT team_id, backup_task_id, now() AS now FROM due_backup_tasks(1, $1)";
-        let Some(row) = txn.query_one_raw(statement(sql, [usual.into()])).await? else {
-            return Ok(None);
-        };
-        let team_id = TeamId(row.try_get("", "team_id")?);
-        let task_id = BackupTaskId(row.try_get("", "backup_task_id")?);
-        let now = row.try_get("", "now")?;
-        let tx = TeamTx::enter(txn, Access::system(team_id, "schedule")).await?;
-        Ok(Some(DueTask { tx, task_id, now }))
     }
 }
 

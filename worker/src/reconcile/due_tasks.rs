@@ -1,115 +1,119 @@
-//! The scheduler. Run, job and next due time are one transaction, so a due time makes one run however many schedulers
-//! look, and one that was missed while nothing ran is made up for once.
+//! The scheduler. Runs, jobs and next due times of a batch of tasks are one transaction, so a due time makes one run
+//! however many schedulers look. What becomes of a due time is decided by [`holdfast_domain::schedule`]; nothing here may let
+//! one task's fault keep another from being scheduled.
 
 use crate::context::WorkerContext;
-use chrono::{DateTime, Utc};
-use holdfast_domain::Limit;
-use holdfast_domain::ids::BackupTaskId;
-use holdfast_domain::schedule::{Schedule, ScheduleColumns};
-use holdfast_store::queue::{self, Job};
-use holdfast_store::repositories::schedule::ScheduledRun;
-use holdfast_store::system_runs::DueTask;
-use holdfast_store::{StoreError, TeamTx, rows};
+use chrono::{DateTime, TimeDelta, Utc};
+use holdfast_domain::ids::TeamId;
+use holdfast_domain::schedule::{Due, Facts, LateRule, Made, Outcome, Owed, Schedule, ScheduleProblem, Step};
+use holdfast_store::StoreError;
+use holdfast_store::due_tasks::{DueBatch, DueTask, News, Settled};
+use holdfast_store::repositories::task_timing::{TaskTiming, seed_of};
+use std::collections::HashMap;
 
-/// Tasks of one round.
-const AT_MOST: usize = 200;
+/// Tasks of one transaction.
+const BATCH: i32 = 4_000;
+/// Batches of one round: nobody else's work waits for ever.
+const BATCHES: usize = 1_000;
 
-/// Missed due times are counted up to here.
-const PASSED_MAX: u32 = 100;
-
-/// One round.
+/// One round: everything that is due.
 ///
 /// # Errors
 /// The database failed; what was done stays done.
 pub async fn reconcile(context: &WorkerContext) -> Result<(), StoreError> {
-    for _ in 0..AT_MOST {
-        let Some(due) = context.store.lock_due_task(&context.usual_limits()).await? else { return Ok(()) };
-        schedule(context, due).await?;
+    let limits = context.usual_limits();
+    let (mut at_most, mut except) = (BATCH, Vec::new());
+    for _ in 0..BATCHES {
+        let batch = context.store.lock_due_tasks(at_most, &except, &limits).await?;
+        let Some(first) = batch.tasks.first().map(|task| task.id) else { return Ok(()) };
+        let count = batch.tasks.len();
+        match settle(context, batch).await {
+            // What was held up by one of them is taken together again.
+            Ok(()) => at_most = at_most.saturating_mul(2).min(BATCH),
+            Err(error @ StoreError::Unavailable(_)) => return Err(error),
+            Err(error) if count > 1 => {
+                tracing::warn!(?error, count, "due tasks could not be settled together");
+                at_most = i32::try_from(count / 2).unwrap_or(1).max(1);
+            }
+            Err(error) => {
+                tracing::error!(task = %first, ?error, "a due task could not be settled; the others are");
+                except.push(first);
+            }
+        }
     }
     Ok(())
 }
 
-async fn schedule(context: &WorkerContext, due: DueTask) -> Result<(), StoreError> {
-    let DueTask { tx, task_id, now } = due;
-    let Some(task) = tx.sealed().task(task_id).await? else { return Ok(()) };
-    // A suspended team's schedules go on without runs, so that nothing is made up for when the suspension is lifted.
-    let is_suspended = tx.sealed().team().await?.suspended_at.is_some();
-    if let Some(scheduled_for) = task.next_run_at.filter(|_| !is_suspended) {
-        if is_for_later(context, &tx, task_id).await? {
-            return Ok(());
-        }
-        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
-        let bits = u128::from(context.random.bits()) << 64 | u128::from(context.random.bits());
-        let ulid = ulid::Ulid::from_parts(millis, bits).to_string();
-        let is_full = tx.team_limits().take(Limit::StoredBytes, &context.usual_limits()).await?.is_err();
-        let made = if is_full {
-            let why = "The team's copies take all the bytes that they may.";
-            tx.skip_run(task_id, scheduled_for, &ulid, why).await?
-        } else {
-            tx.schedule_run(task_id, scheduled_for, &ulid).await?
-        };
-        match made {
-            ScheduledRun::Queued(run) => {
-                queue::enqueue(&tx, Job::ExecuteRun(run, 1)).await?;
-                if let Some(reason) = passed(&task, scheduled_for, now) {
-                    tx.tell_missed(task_id, scheduled_for, reason).await?;
-                }
-                tracing::info!(task = %task_id, %run, "a due run was queued");
+async fn settle(context: &WorkerContext, batch: DueBatch) -> Result<(), StoreError> {
+    let settled = Planner::new(context, batch.now).plan(&batch.tasks);
+    let count = settled.len();
+    let queued = batch.settle(&settled).await?;
+    tracing::info!(queued, due = count, "due tasks were seen to");
+    Ok(())
+}
+
+/// Decides for each task of a batch. A schedule that many have is read once, and room that one takes is gone for the next.
+struct Planner<'a> {
+    context: &'a WorkerContext,
+    now: DateTime<Utc>,
+    rule: LateRule,
+    schedules: HashMap<&'a TaskTiming, Result<Schedule, ScheduleProblem>>,
+    room: HashMap<TeamId, i64>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(context: &'a WorkerContext, now: DateTime<Utc>) -> Self {
+        let span = |duration| TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
+        let schedule = &context.config.schedule;
+        let rule = LateRule { late_after: span(schedule.late_after), spread: span(schedule.spread) };
+        Self { context, now, rule, schedules: HashMap::new(), room: HashMap::new() }
+    }
+
+    /// Those that wait are left out: they stay due.
+    fn plan(mut self, tasks: &'a [DueTask]) -> Vec<Settled> {
+        tasks.iter().filter_map(|task| self.one(task)).collect()
+    }
+
+    fn one(&mut self, task: &'a DueTask) -> Option<Settled> {
+        let schedule = self.schedules.entry(&task.timing).or_insert_with(|| task.timing.schedule());
+        let step = match schedule {
+            Ok(schedule) => {
+                let owed = Owed { due: task.due, catch_up: task.timing.catch_up, seed: seed_of(task.seal_id) };
+                let room = task.room.map(|room| *self.room.entry(task.team_id).or_insert(room));
+                let facts = Facts {
+                    now: self.now,
+                    is_suspended: task.is_suspended,
+                    is_active: task.is_active,
+                    is_full: task.is_full,
+                    has_room: room.is_none_or(|room| room > 0),
+                };
+                schedule.step(&owed, &facts, self.rule)
             }
-            ScheduledRun::Skipped => tracing::info!(task = %task_id, is_full, "a due run was skipped"),
-            ScheduledRun::Exists => {}
+            Err(problem) => return Some(self.unreadable(task, &problem.to_string())),
+        };
+        let Step::Go { made, next, news } = step else { return None };
+        if made.iter().any(|row| row.outcome == Outcome::Queued) {
+            self.room.entry(task.team_id).and_modify(|room| *room -= 1);
         }
+        Some(self.settled(task, made, next, news.map(News::Missed)))
     }
-    tx.set_next_run(task_id, next_run(&task, now)).await?;
-    tx.commit().await
-}
 
-/// Further due times that passed before this one could be seen to, in a sentence; none where none did.
-fn passed(task: &rows::backup_tasks::Model, due: DateTime<Utc>, now: DateTime<Utc>) -> Option<String> {
-    let mut next = due;
-    let mut count = 0;
-    while count < PASSED_MAX {
-        match next_run(task, next) {
-            Some(at) if at <= now => next = at,
-            _ => break,
-        }
-        count += 1;
+    /// It is due no more until its owner changes it, who is told.
+    fn unreadable(&self, task: &DueTask, problem: &str) -> Settled {
+        tracing::error!(task = %task.id, problem, "the task's schedule cannot be read");
+        let news = format!("Its schedule cannot be read: {problem}. It runs by itself again once its schedule is changed.");
+        let made = vec![Made { slot: task.due.slot, outcome: Outcome::Missed }];
+        self.settled(task, made, None, Some(News::Unreadable(news)))
     }
-    let many = if count == PASSED_MAX { "or more " } else { "" };
-    match count {
-        0 => None,
-        1 => {
-            Some("One due time passed while nothing could run it; the run that begins now makes up for it.".to_owned())
-        }
-        _ => Some(format!(
-            "{count} {many}due times passed while nothing could run them; the run that begins now makes up for all."
-        )),
-    }
-}
 
-/// Whether the team has as many runs as it may have at once: the task stays due until one of them ends. Counted anew under
-/// the team's lock, since what found the task counted before it. A task that runs is not put off, but skipped.
-async fn is_for_later(context: &WorkerContext, tx: &TeamTx, task: BackupTaskId) -> Result<bool, StoreError> {
-    if tx.backup_runs().active_of(task).await?.is_some() {
-        return Ok(false);
+    fn settled(&self, task: &DueTask, made: Vec<Made>, next: Option<Due>, news: Option<News>) -> Settled {
+        let made = made.into_iter().map(|row| (row, self.ulid())).collect();
+        Settled { team_id: task.team_id, task: task.id, slot: task.due.slot, made, next, news }
     }
-    Ok(tx.team_limits().take(Limit::RunsAtOnce, &context.usual_limits()).await?.is_err())
-}
 
-/// None for a task without schedule, and for one whose schedule cannot be read: it is not due for ever.
-fn next_run(task: &rows::backup_tasks::Model, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let columns = ScheduleColumns {
-        frequency: &task.frequency,
-        time_to_run_at: task.time_to_run_at.as_deref(),
-        custom_cron: task.custom_cron.as_deref(),
-        timezone: task.timezone.as_deref(),
-        weekday: task.weekday,
-    };
-    match Schedule::from_columns(&columns) {
-        Ok(schedule) => schedule.next_after(now),
-        Err(problem) => {
-            tracing::error!(task = task.id, %problem, "the task's schedule cannot be read");
-            None
-        }
+    fn ulid(&self) -> String {
+        let millis = u64::try_from(self.now.timestamp_millis()).unwrap_or(0);
+        let random = &self.context.random;
+        ulid::Ulid::from_parts(millis, u128::from(random.bits()) << 64 | u128::from(random.bits())).to_string()
     }
 }

@@ -4,18 +4,20 @@ use super::limits::LimitsBody;
 use super::retention_body::RetentionBody;
 use super::source_body::SourceBody;
 use crate::validation::{Fields, Mode, Presence, rules, texts};
-use holdfast_domain::schedule::{TimeOfDay, UnixCron};
+use chrono::{DateTime, Utc};
+use holdfast_domain::schedule::{CatchUp, Frequency, TimeOfDay, UnixCron};
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
 use validator::Validate;
 
 const TYPES: [&str; 2] = ["files", "database"];
-const FREQUENCIES: [&str; 4] = ["daily", "weekly", "custom", "manual"];
 const MODES: [&str; 4] = ["managed", "recipients", "password", "none"];
 /// Destinations of one task at most.
 const DESTINATIONS_MAX: usize = 10;
 /// Public keys of one task at most.
 const RECIPIENTS_MAX: usize = 20;
+/// Weekdays there are.
+const WEEKDAYS: usize = 7;
 /// Tags of one task at most, and notification streams.
 const ATTACHED_MAX: usize = 50;
 
@@ -31,7 +33,7 @@ pub(crate) struct Body {
     pub description: Option<String>,
     /// The short form of `source.paths`.
     pub source_path: Option<String>,
-    /// `daily`, `weekly`, `custom`, `manual`.
+    /// `hourly`, `daily`, `weekly`, `monthly`, `interval`, `custom`, `manual`.
     pub frequency: Option<String>,
     /// 0 = keep all; not needed where `retention.keep_last` is given.
     #[validate(range(min = 0, max = 2_147_483_647))]
@@ -55,7 +57,7 @@ pub(crate) struct Body {
     /// Write-only; at least 12 characters. Null takes it away.
     #[validate(length(min = 12, max = 1024))]
     pub encryption_password: Option<String>,
-    /// `HH:MM`, in `timezone` or else in UTC.
+    /// `HH:MM`, in `timezone` or else in UTC; of a daily, weekly or monthly task.
     pub time_to_run_at: Option<String>,
     /// Five-field cron, with `frequency: custom`.
     pub custom_cron_expression: Option<String>,
@@ -83,13 +85,36 @@ pub(crate) struct Body {
     /// of the rest. Null takes it away.
     #[validate(length(max = 2048))]
     pub ping_url: Option<String>,
+    /// Of a weekly task on several days, 0 = Sunday; `weekday` is its first.
+    pub weekdays: Option<Vec<i64>>,
+    /// Of an hourly task: the minute of each hour; 0 without it.
+    #[validate(range(min = 0, max = 59))]
+    pub minute: Option<i64>,
+    /// Of a monthly task: 1 to 31, or `last`. A month without that day has its last one instead.
+    #[validate(range(min = 1, max = 31))]
+    pub month_day: Option<i64>,
+    /// With `frequency: interval`: whole minutes, 60 to 31,622,400.
+    #[validate(range(min = 60, max = 31_622_400))]
+    pub interval_secs: Option<i64>,
+    /// The first time of an interval, from which all others follow; the minute of the task's creation without it.
+    pub interval_from: Option<DateTime<Utc>>,
+    /// `HH:MM`: the schedule starts no run earlier in the day. With `window_until`, which may be past midnight.
+    pub window_from: Option<String>,
+    /// `HH:MM`: nor from then on.
+    pub window_until: Option<String>,
+    /// How many seconds after its time a run may be queued, the same for the same time; 0 to 86,400.
+    #[validate(range(min = 0, max = 86_400))]
+    pub jitter_secs: Option<i64>,
+    /// `once` (without it): one run makes up for all times that were missed. `spread`: so does one, a while later. `skip`:
+    /// they are recorded as missed.
+    pub catch_up: Option<String>,
 }
 
 /// Which fields a body has, null or not: absent and null differ in an update.
 pub(crate) struct Sent(BTreeSet<&'static str>);
 
 /// Fields whose absence differs from null.
-const CLEARABLE: [&str; 16] = [
+const CLEARABLE: [&str; 25] = [
     "alias",
     "description",
     "grace_secs",
@@ -106,6 +131,15 @@ const CLEARABLE: [&str; 16] = [
     "custom_cron_expression",
     "timezone",
     "weekday",
+    "weekdays",
+    "minute",
+    "month_day",
+    "interval_secs",
+    "interval_from",
+    "window_from",
+    "window_until",
+    "jitter_secs",
+    "catch_up",
 ];
 
 impl Sent {
@@ -149,7 +183,7 @@ impl Body {
             description: fields.text("description", Presence::Optional),
             source_path: fields
                 .parsed("source_path", Presence::Optional, |raw| holdfast_domain::paths::absolute(raw.trim())),
-            frequency: fields.one_of("frequency", Presence::Required, &FREQUENCIES),
+            frequency: fields.one_of("frequency", Presence::Required, &Frequency::ALL.map(Frequency::as_str)),
             maximum_backups_to_keep: fields.integer("maximum_backups_to_keep", number),
             kind: fields.one_of("type", Presence::Required, &TYPES),
             database_name: fields.parsed("database_name", Presence::Optional, rules::database_name),
@@ -173,6 +207,7 @@ impl Body {
             grace_secs: fields.integer("grace_secs", Presence::Optional),
             ping_url: fields.secret("ping_url", Presence::Optional, false),
             retention,
+            ..Self::read_timing(fields)
         };
         fields.check(&body);
         body.check_time(fields);
@@ -180,15 +215,49 @@ impl Body {
         body
     }
 
-    fn check_time(&self, fields: &mut Fields) {
-        if self.time_to_run_at.as_ref().is_some_and(|text| text.parse::<TimeOfDay>().is_err()) {
-            fields.fail("time_to_run_at", "The time to run at field must match the format H:i.");
+    /// The part that the peer does not know.
+    pub fn read_timing(fields: &mut Fields) -> Self {
+        let is_last = fields.is_text("month_day", "last");
+        let body = Self {
+            weekdays: fields.integers("weekdays", Presence::Optional, WEEKDAYS),
+            minute: fields.integer("minute", Presence::Optional),
+            month_day: if is_last {
+                fields.string("month_day", Presence::Optional).map(|_| 31)
+            } else {
+                fields.integer("month_day", Presence::Optional)
+            },
+            interval_secs: fields.integer("interval_secs", Presence::Optional),
+            interval_from: fields
+                .parsed("interval_from", Presence::Optional, minute)
+                .and_then(|text| DateTime::parse_from_rfc3339(&text).ok())
+                .map(|at| at.to_utc()),
+            window_from: fields.string("window_from", Presence::Optional),
+            window_until: fields.string("window_until", Presence::Optional),
+            jitter_secs: fields.integer("jitter_secs", Presence::Optional),
+            catch_up: fields.one_of("catch_up", Presence::Optional, &CatchUp::ALL.map(CatchUp::as_str)),
+            ..Self::default()
+        };
+        if body.weekdays.as_ref().is_some_and(|days| days.is_empty() || days.iter().any(|day| !(0..7).contains(day))) {
+            fields.fail_invalid("weekdays", &"it must be at least one day from 0 (Sunday) to 6 (Saturday)");
         }
-        // What runs by hand alone needs neither; the peer knows no such task.
+        if body.interval_secs.is_some_and(|secs| secs % 60 != 0) {
+            fields.fail_invalid("interval_secs", &"it must be whole minutes");
+        }
+        body
+    }
+
+    pub fn check_time(&self, fields: &mut Fields) {
+        let times = [("time_to_run_at", &self.time_to_run_at), ("window_from", &self.window_from)];
+        for (field, text) in times.into_iter().chain([("window_until", &self.window_until)]) {
+            if text.as_ref().is_some_and(|text| text.parse::<TimeOfDay>().is_err()) {
+                fields.fail(field, format!("The {} field must match the format H:i.", texts::attribute(field)));
+            }
+        }
+        // What runs by hand alone, by the hour or by an interval needs neither; the peer knows no such task.
         let (time, cron) = ("time_to_run_at", "custom_cron_expression");
-        let is_manual = self.frequency.as_deref() == Some("manual");
+        let is_timeless = matches!(self.frequency.as_deref(), Some("manual" | "hourly" | "interval"));
         let is_asked = fields.mode() == Mode::Create || fields.sent(time) || fields.sent(cron);
-        if is_manual || !is_asked || fields.filled(time) || fields.filled(cron) {
+        if is_timeless || !is_asked || fields.filled(time) || fields.filled(cron) {
             return;
         }
         for (field, other) in [(time, cron), (cron, time)] {
@@ -253,4 +322,13 @@ fn destination_presence(fields: &Fields) -> Presence {
 
 fn cron(raw: &str) -> Result<String, String> {
     UnixCron::parse(raw.trim()).map(|cron| cron.as_str().to_owned()).map_err(|problem| problem.to_string())
+}
+
+/// An instant, to the minute: due times are whole minutes.
+fn minute(raw: &str) -> Result<String, &'static str> {
+    let at = DateTime::parse_from_rfc3339(raw.trim()).map_err(|_| "it must be an RFC 3339 time")?;
+    if at.timestamp() % 60 != 0 || !(0..253_402_300_800).contains(&at.timestamp()) {
+        return Err("it must be a whole minute");
+    }
+    Ok(at.to_utc().to_rfc3339())
 }

@@ -2,9 +2,9 @@
 
 use super::body::{Body, Sent};
 use super::limits::LimitsBody;
-use super::plan::{self, Timing};
+use super::plan;
 use super::references::References;
-use super::{SECRETS, alias_taken, attach, check_ping_url, expect, retention_body, view};
+use super::{SECRETS, alias_taken, attach, check_ping_url, expect, retention_body, timing, view};
 use crate::audit::secrets;
 use crate::extract::{Authorized, PageBody, may};
 use crate::limits;
@@ -38,8 +38,8 @@ pub async fn create_backup_task(
     let sent = Sent::of(&fields);
     let source = plan::source(&body, &sent, None, &mut fields);
     let encryption = plan::encryption(&body, &sent, None, &mut fields);
-    let timing = Timing::plan(&body, &sent, None, now);
-    let next_run_at = timing.next_run(&mut fields, now);
+    let timing = timing::plan(&body, &sent, None, now);
+    timing::check(&timing, &mut fields, now, state.min_interval());
     let rule = retention_body::rule(&body, Rule::default(), &mut fields);
     check_ping_url(&state, &body, &mut fields);
     fields.finish()?;
@@ -66,12 +66,7 @@ pub async fn create_backup_task(
         description: body.description,
         kind: body.kind.unwrap_or_default(),
         source: serde_json::to_value(source).map_err(|e| Problem::internal(&e))?,
-        frequency: timing.frequency,
-        time_to_run_at: timing.time_to_run_at,
-        custom_cron: timing.custom_cron,
-        timezone: timing.timezone,
-        weekday: timing.weekday,
-        next_run_at,
+        timing,
         rule,
         appended_filename: body.appended_file_name,
         store_path: body.store_path,

@@ -3,7 +3,6 @@
 //! Secrets do not travel: they are bound to their row, and only a worker can open them. Neither does the webhook's
 //! secret, which would start the copy too, nor the alias, which is one task's.
 
-use super::plan::Timing;
 use super::{SECRETS, attach, expect, view};
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, OurBody, may};
@@ -20,6 +19,7 @@ use holdfast_domain::ids::{BackupTaskId, RemoteServerId, UserId};
 use holdfast_domain::{Ability, Limit};
 use holdfast_store::repositories::backup_tasks::NewBackupTask;
 use holdfast_store::repositories::retention::rule_of;
+use holdfast_store::repositories::task_timing::TaskTiming;
 use holdfast_store::{Changes, rows};
 use serde::Serialize;
 use serde_json::json;
@@ -82,9 +82,7 @@ pub async fn duplicate_backup_task(
         SECRETS.iter().filter(|(_, sealed)| sealed(&row).is_some()).map(|(name, _)| *name).collect();
     let around = tx.task_surroundings().of(&[row.id], auth.user_id).await?.of.remove(&row.id).unwrap_or_default();
     let seal_id = RowSeal::fresh(&state, auth.access.team_id()).seal_id();
-    let next_run_at = Timing::stored(&row).next_after(now);
-    let new = NewBackupTask { next_run_at, ..like(row, label, auth.user_id, seal_id) };
-    let mut copy = tx.backup_tasks().create(new, &around.destination_ids, now).await?;
+    let mut copy = tx.backup_tasks().create(like(row, label, auth.user_id, seal_id), &around.destination_ids, now).await?;
     if !secrets_to_enter.is_empty() {
         copy.paused_at = Some(now);
         copy = tx.backup_tasks().save(copy).await?;
@@ -101,7 +99,7 @@ pub async fn duplicate_backup_task(
     Ok((StatusCode::CREATED, Json(Duplicated { data: view, secrets_to_enter })))
 }
 
-/// A task like `row`, with no secret and not scheduled.
+/// A task like `row`, with no secret.
 fn like(row: rows::backup_tasks::Model, label: String, user_id: UserId, seal_id: Uuid) -> NewBackupTask {
     NewBackupTask {
         user_id,
@@ -111,12 +109,7 @@ fn like(row: rows::backup_tasks::Model, label: String, user_id: UserId, seal_id:
         description: row.description,
         kind: row.r#type,
         source: row.source,
-        frequency: row.frequency,
-        time_to_run_at: row.time_to_run_at,
-        custom_cron: row.custom_cron,
-        timezone: row.timezone,
-        weekday: row.weekday,
-        next_run_at: None,
+        timing: TaskTiming::of(&row),
         appended_filename: row.appended_filename,
         store_path: row.store_path,
         encryption_mode: row.encryption_mode,

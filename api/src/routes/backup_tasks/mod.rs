@@ -19,6 +19,7 @@ pub mod show;
 pub mod source_body;
 pub mod start;
 pub mod status;
+pub mod timing;
 pub mod upcoming;
 pub mod update;
 pub mod webhook;

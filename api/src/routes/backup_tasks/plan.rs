@@ -4,102 +4,11 @@
 use super::body::{Body, Sent};
 use super::source_body::SourceBody;
 use crate::validation::{Fields, rules, texts};
-use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
-use holdfast_domain::schedule::{Schedule, ScheduleColumns, ScheduleProblem, parse_zone, weekday_in};
 use holdfast_domain::source::{DatabaseSpec, EncryptionMode, FilesSpec, SourceSpec};
 use holdfast_store::rows;
 
 /// What a task has now.
 pub(super) type Stored<'a> = Option<&'a rows::backup_tasks::Model>;
-
-/// When it runs.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Timing {
-    pub frequency: String,
-    pub time_to_run_at: Option<String>,
-    pub custom_cron: Option<String>,
-    pub timezone: Option<String>,
-    pub weekday: Option<i16>,
-}
-
-impl Timing {
-    /// The columns of a row.
-    pub fn stored(row: &rows::backup_tasks::Model) -> Self {
-        Self {
-            frequency: row.frequency.clone(),
-            time_to_run_at: row.time_to_run_at.clone(),
-            custom_cron: row.custom_cron.clone(),
-            timezone: row.timezone.clone(),
-            weekday: row.weekday,
-        }
-    }
-
-    /// What the body makes of it. A cron expression wins over a time of day, as the peer has it; the frequency is then
-    /// `custom`.
-    pub fn plan(body: &Body, sent: &Sent, stored: Option<Self>, now: DateTime<Utc>) -> Self {
-        let stored = stored.unwrap_or_default();
-        let names_other = matches!(body.frequency.as_deref(), Some("daily" | "weekly" | "manual"));
-        let custom_cron = if sent.has("custom_cron_expression") || !names_other {
-            sent.or_stored("custom_cron_expression", body.custom_cron_expression.clone(), stored.custom_cron)
-        } else {
-            None
-        };
-        let frequency = body.frequency.clone().unwrap_or(stored.frequency);
-        let frequency = match (frequency.as_str(), &custom_cron) {
-            ("manual", _) => frequency,
-            (_, Some(_)) => "custom".to_owned(),
-            // The expression was taken away and a time stays.
-            ("custom", None) if body.frequency.is_none() => "daily".to_owned(),
-            _ => frequency,
-        };
-        let timezone = sent.or_stored("timezone", body.timezone.clone(), stored.timezone);
-        let weekday = sent.or_stored("weekday", body.weekday.and_then(|day| i16::try_from(day).ok()), stored.weekday);
-        let zone = timezone.as_deref().and_then(parse_zone).unwrap_or(Tz::UTC);
-        let is_weekly = frequency == "weekly";
-        Self {
-            time_to_run_at: sent.or_stored("time_to_run_at", body.time_to_run_at.clone(), stored.time_to_run_at),
-            weekday: is_weekly.then(|| weekday.unwrap_or_else(|| weekday_in(now, zone))),
-            frequency,
-            custom_cron,
-            timezone,
-        }
-    }
-
-    fn columns(&self) -> ScheduleColumns<'_> {
-        ScheduleColumns {
-            frequency: &self.frequency,
-            time_to_run_at: self.time_to_run_at.as_deref(),
-            custom_cron: self.custom_cron.as_deref(),
-            timezone: self.timezone.as_deref(),
-            weekday: self.weekday,
-        }
-    }
-
-    /// When it is due next after `now`; none where it is not scheduled, or by nothing that can be read.
-    pub fn next_after(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        Schedule::from_columns(&self.columns()).ok()?.next_after(now)
-    }
-
-    /// When it is due next; notes what is missing.
-    pub fn next_run(&self, fields: &mut Fields, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let columns = self.columns();
-        let (time, cron) = ("time_to_run_at", "custom_cron_expression");
-        let (field, sentence) = match Schedule::from_columns(&columns) {
-            Ok(schedule) => return schedule.next_after(now),
-            Err(ScheduleProblem::TimeMissing) => (time, texts::required_without(time, cron)),
-            Err(ScheduleProblem::CronMissing) => (cron, texts::required_when(cron, "frequency", "custom")),
-            Err(ScheduleProblem::UnknownFrequency) => ("frequency", texts::required("frequency")),
-            Err(problem @ ScheduleProblem::Cron(_)) => (cron, texts::invalid(cron, &problem)),
-            Err(problem) => (time, texts::invalid(time, &problem)),
-        };
-        let is_told = fields.failed(field) || (field == cron && fields.failed(time));
-        if !is_told {
-            fields.fail(field, sentence);
-        }
-        None
-    }
-}
 
 /// What is read; none where something is missing, which is noted.
 pub(super) fn source(body: &Body, sent: &Sent, stored: Stored<'_>, fields: &mut Fields) -> Option<SourceSpec> {

@@ -1,8 +1,5 @@
 //! `POST /api/backup-tasks/{id}/resume`
-//!
-//! A due time makes one run at most, whatever happens here: `(task, due time)` is unique among the runs.
 
-use super::plan::Timing;
 use super::{expect, view};
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, OurBody, may};
@@ -12,9 +9,9 @@ use crate::views::backup_task::BackupTaskView;
 use crate::views::{Data, data};
 use axum::Json;
 use axum::extract::State;
-use chrono::{DateTime, Utc};
 use holdfast_domain::ids::BackupTaskId;
-use holdfast_store::{Changes, rows};
+use holdfast_store::Changes;
+use holdfast_store::repositories::task_timing::{TaskTiming, due_after_change, set_due};
 use serde_json::json;
 
 /// Schedules a paused task again, from now on: the due times that passed while it was paused are not made up for. A task
@@ -33,12 +30,13 @@ pub async fn resume_backup_task(
     let mut row = found::<BackupTaskId, _>(tx.backup_tasks().find_for_update(id).await?)?;
     fields.refuse_unknown();
     fields.finish()?;
-    if let Some(paused_at) = row.paused_at {
+    if row.paused_at.is_some() {
         if row.encryption_mode == "password" && row.sealed_encryption_password.is_none() {
             let message = "Enter the encryption password of this copied task first: it did not travel with the copy.";
             return Err(Problem::conflict("secret_missing", message));
         }
-        row.next_run_at = next_run(&row, paused_at, now);
+        let due = due_after_change(&row, &TaskTiming::of(&row), now);
+        set_due(&mut row, due);
         row.paused_at = None;
         row.updated_at = now;
         row = tx.backup_tasks().save(row).await?;
@@ -51,9 +49,4 @@ pub async fn resume_backup_task(
     let view = view(&tx, row, auth.user_id, now).await?;
     tx.commit().await?;
     Ok(data(view))
-}
-
-/// A time that was due before the pause and that no scheduler had taken yet is still owed; else the next one from now.
-fn next_run(row: &rows::backup_tasks::Model, paused_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    row.next_run_at.filter(|due| *due <= paused_at).or_else(|| Timing::stored(row).next_after(now))
 }

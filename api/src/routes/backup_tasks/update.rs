@@ -2,9 +2,9 @@
 
 use super::body::{Body, Sent};
 use super::limits::LimitsBody;
-use super::plan::{self, Encryption, Timing};
+use super::plan::{self, Encryption};
 use super::references::References;
-use super::{SECRETS, alias_taken, attach, check_ping_url, expect, retention_body, view};
+use super::{SECRETS, alias_taken, attach, check_ping_url, expect, retention_body, timing, view};
 use crate::audit::secrets;
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
@@ -20,9 +20,11 @@ use axum::extract::State;
 use holdfast_domain::ids::BackupTaskId;
 use holdfast_domain::source::SourceSpec;
 use holdfast_store::repositories::retention::{rule_of, set_rule};
+use holdfast_store::repositories::task_timing::{TaskTiming, due_after_change, set_due};
 use holdfast_store::{Changes, rows};
 use holdfast_vault::SealedColumn;
 use serde_json::json;
+use std::time::Duration;
 
 /// Changes what is sent; what is absent stays. A task may be changed while it runs: the run goes on as it began.
 #[utoipa::path(put, path = "/api/backup-tasks/{id}", tag = "backup-tasks", params(("id" = u64, Path)),
@@ -46,9 +48,12 @@ pub async fn update_backup_task(
     let source = plan::source(&body, &sent, Some(&row), &mut fields);
     let encryption = plan::encryption(&body, &sent, Some(&row), &mut fields);
     plan::refuse_strangers(&body, &sent, &row, source.as_ref(), &mut fields);
-    let before = Timing::stored(&row);
-    let timing = Timing::plan(&body, &sent, Some(Timing::stored(&row)), now);
-    let next_run_at = timing.next_run(&mut fields, now);
+    let before = TaskTiming::of(&row);
+    let timing = timing::plan(&body, &sent, Some(before.clone()), now);
+    let is_other_timing = timing != before;
+    // A schedule that the operator has forbidden since stays as it is until somebody changes it.
+    let least = if is_other_timing { state.min_interval() } else { Duration::ZERO };
+    timing::check(&timing, &mut fields, now, least);
     let rule = retention_body::rule(&body, rule_of(&row), &mut fields);
     check_ping_url(&state, &body, &mut fields);
     fields.finish()?;
@@ -58,12 +63,12 @@ pub async fn update_backup_task(
     if let Some(ids) = &destination_ids {
         tx.backup_tasks().set_destinations(id, ids).await?;
     }
-    let is_other_timing = timing != before;
     if is_other_timing {
-        row.next_run_at = next_run_at;
+        let due = due_after_change(&row, &timing, now);
+        set_due(&mut row, due);
     }
     attach(&tx, &row, body.tags.as_deref(), body.notification_streams.as_deref()).await?;
-    set_timing(&mut row, timing);
+    timing.set(&mut row);
     set_rule(&mut row, &rule);
     let mut seal = RowSeal::new(&state, auth.access.team_id(), row.seal_id);
     seal_secrets(&mut row, &body, &sent, &encryption, &mut seal).await?;
@@ -79,14 +84,6 @@ pub async fn update_backup_task(
     tx.audit_events().record_change("backup_task.update", &format!("backup_tasks:{id}"), changes, json!({})).await?;
     tx.commit().await?;
     Ok(data(view))
-}
-
-fn set_timing(row: &mut rows::backup_tasks::Model, timing: Timing) {
-    row.frequency = timing.frequency;
-    row.time_to_run_at = timing.time_to_run_at;
-    row.custom_cron = timing.custom_cron;
-    row.timezone = timing.timezone;
-    row.weekday = timing.weekday;
 }
 
 async fn seal_secrets(

@@ -2,6 +2,7 @@
 
 use super::backup_runs::UNFINISHED;
 use super::definitions::definitions;
+use super::task_timing::{TaskTiming, due_columns};
 use super::{Listed, PageRequest, handle, has_text, list_labelled};
 use crate::StoreError;
 use chrono::{DateTime, Utc};
@@ -36,18 +37,8 @@ pub struct NewBackupTask {
     pub kind: String,
     /// [`holdfast_domain::source::SourceSpec`] as JSON.
     pub source: serde_json::Value,
-    /// `daily`, `weekly`, `custom`, `manual`.
-    pub frequency: String,
-    /// `HH:MM` in `timezone`, or in UTC without one.
-    pub time_to_run_at: Option<String>,
-    /// Five-field Unix cron.
-    pub custom_cron: Option<String>,
-    /// IANA name.
-    pub timezone: Option<String>,
-    /// 0 = Sunday.
-    pub weekday: Option<i16>,
-    /// When it is due.
-    pub next_run_at: Option<DateTime<Utc>>,
+    /// When it runs. It is due first at its first slot after its creation.
+    pub timing: TaskTiming,
     /// What stays of its backups.
     pub rule: Rule,
     /// Decoration of object names.
@@ -87,7 +78,7 @@ pub struct TaskFilter {
     pub alias: Option<String>,
     /// `files`, `database`.
     pub kind: Option<String>,
-    /// `daily`, `weekly`, `custom`, `manual`.
+    /// One of [`holdfast_domain::schedule::Frequency`].
     pub frequency: Option<String>,
     /// Of this server.
     pub remote_server_id: Option<i64>,
@@ -188,6 +179,8 @@ impl BackupTasks<'_> {
         destination_ids: &[i64],
         now: DateTime<Utc>,
     ) -> Result<table::Model, StoreError> {
+        let timing = new.timing;
+        let (next_run_at, next_slot_at) = due_columns(timing.due_after(now, new.seal_id));
         let row = table::ActiveModel {
             team_id: Set(self.0.team_id().0),
             user_id: Set(new.user_id.0),
@@ -196,12 +189,22 @@ impl BackupTasks<'_> {
             description: Set(new.description),
             r#type: Set(new.kind),
             source: Set(new.source),
-            frequency: Set(new.frequency),
-            time_to_run_at: Set(new.time_to_run_at),
-            custom_cron: Set(new.custom_cron),
-            timezone: Set(new.timezone),
-            weekday: Set(new.weekday),
-            next_run_at: Set(new.next_run_at),
+            frequency: Set(timing.frequency),
+            time_to_run_at: Set(timing.time_to_run_at),
+            custom_cron: Set(timing.custom_cron),
+            timezone: Set(timing.timezone),
+            weekday: Set(timing.weekday),
+            weekdays: Set(timing.weekdays),
+            minute: Set(timing.minute),
+            month_day: Set(timing.month_day),
+            interval_secs: Set(timing.interval_secs),
+            interval_from: Set(timing.interval_from),
+            window_from: Set(timing.window_from),
+            window_until: Set(timing.window_until),
+            jitter_secs: Set(timing.jitter_secs),
+            catch_up: Set(timing.catch_up.as_str().to_owned()),
+            next_run_at: Set(next_run_at),
+            next_slot_at: Set(next_slot_at),
             max_backups: Set(i32::try_from(new.rule.keep_last).unwrap_or(i32::MAX)),
             max_age_secs: Set(new.rule.max_age_secs),
             keep_floor: Set(i32::try_from(new.rule.floor).unwrap_or(i32::MAX)),
@@ -306,6 +309,7 @@ impl BackupTasks<'_> {
         let mut row = row.into_active_model();
         row.deleted_at = Set(Some(now));
         row.next_run_at = Set(None);
+        row.next_slot_at = Set(None);
         row.updated_at = Set(now);
         row.update(self.0.conn()).await?;
         Ok(())

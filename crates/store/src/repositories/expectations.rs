@@ -2,12 +2,14 @@
 //! one process computes another one judges. Nothing here may alarm twice of one absence.
 
 use super::handle;
+use super::task_timing::{TaskTiming, seed_of};
 use crate::StoreError;
 use chrono::{DateTime, TimeDelta, Utc};
 use holdfast_domain::ids::BackupTaskId;
-use holdfast_domain::schedule::{Schedule, ScheduleColumns};
+use holdfast_entity::backup_tasks;
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
 use std::time::Duration;
+use uuid::Uuid;
 
 handle! {
     /// The expectations of the team's tasks.
@@ -15,13 +17,9 @@ handle! {
 }
 
 /// What an expectation follows from.
-#[derive(FromQueryResult)]
 struct Basis {
-    frequency: String,
-    time_to_run_at: Option<String>,
-    custom_cron: Option<String>,
-    timezone: Option<String>,
-    weekday: Option<i16>,
+    timing: TaskTiming,
+    seal_id: Uuid,
     is_stopped: bool,
     grace_secs: Option<i32>,
     expectation_from: DateTime<Utc>,
@@ -50,8 +48,7 @@ impl Expectations<'_> {
         default_grace: Duration,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
         // Nine of ten good runs were not slower: one that was must not put the alarm off for weeks.
-        let sql = "SELECT t.frequency, t.time_to_run_at, t.custom_cron, t.timezone, t.weekday, t.grace_secs, t.expectation_from,
-                          t.paused_at IS NOT NULL OR t.deleted_at IS NOT NULL AS is_stopped,
+        let sql = "SELECT t.*,
                           (SELECT percentile_disc(0.9) WITHIN GROUP (ORDER BY r.secs) FROM (
                                SELECT extract(epoch FROM completed_at - started_at)::float8 AS secs FROM backup_runs
                                WHERE backup_task_id = t.id AND team_id = $2 AND started_at IS NOT NULL
@@ -59,8 +56,9 @@ impl Expectations<'_> {
                                ORDER BY id DESC LIMIT 10) r) AS usual_secs
                    FROM backup_tasks t WHERE t.id = $1 AND t.team_id = $2 FOR UPDATE OF t";
         let values = [task.0.into(), self.0.team_id().0.into()];
-        let basis = Basis::find_by_statement(Statement::from_sql_and_values(DbBackend::Postgres, sql, values));
-        let Some(basis) = basis.one(self.0.conn()).await? else { return Ok(None) };
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+        let Some(found) = self.0.conn().query_one_raw(statement).await? else { return Ok(None) };
+        let basis = Basis::of(&backup_tasks::Model::from_query_result(&found, "")?, found.try_get("", "usual_secs")?);
         let by = basis.expected_by(task, default_grace);
         let sql = "UPDATE backup_tasks SET next_success_expected_by = $3, is_expectation_due = false
                    WHERE id = $1 AND team_id = $2";
@@ -105,21 +103,27 @@ impl Expectations<'_> {
 }
 
 impl Basis {
+    fn of(row: &backup_tasks::Model, usual_secs: Option<f64>) -> Self {
+        Self {
+            timing: TaskTiming::of(row),
+            seal_id: row.seal_id,
+            is_stopped: row.paused_at.is_some() || row.deleted_at.is_some(),
+            grace_secs: row.grace_secs,
+            expectation_from: row.expectation_from,
+            usual_secs,
+        }
+    }
+
     fn expected_by(&self, task: BackupTaskId, default_grace: Duration) -> Option<DateTime<Utc>> {
         if self.is_stopped {
             return None;
         }
-        let columns = ScheduleColumns {
-            frequency: &self.frequency,
-            time_to_run_at: self.time_to_run_at.as_deref(),
-            custom_cron: self.custom_cron.as_deref(),
-            timezone: self.timezone.as_deref(),
-            weekday: self.weekday,
-        };
-        let schedule = Schedule::from_columns(&columns)
+        let schedule = self
+            .timing
+            .schedule()
             .inspect_err(|problem| tracing::error!(%task, %problem, "the task's schedule cannot be read"))
             .ok()?;
-        let due = schedule.next_after(self.expectation_from)?;
+        let due = schedule.due_after(self.expectation_from, seed_of(self.seal_id))?.at;
         let grace =
             self.grace_secs.and_then(|secs| u64::try_from(secs).ok()).map_or(default_grace, Duration::from_secs);
         let usual = Duration::try_from_secs_f64(self.usual_secs.unwrap_or(0.0)).unwrap_or_default();
@@ -131,13 +135,15 @@ impl Basis {
 mod tests {
     use super::*;
 
+    fn timing(frequency: &str) -> TaskTiming {
+        let time_to_run_at = Some("02:00".to_owned());
+        TaskTiming { frequency: frequency.to_owned(), time_to_run_at, ..TaskTiming::default() }
+    }
+
     fn basis(grace_secs: Option<i32>, usual_secs: Option<f64>) -> Basis {
         Basis {
-            frequency: "daily".to_owned(),
-            time_to_run_at: Some("02:00".to_owned()),
-            custom_cron: None,
-            timezone: None,
-            weekday: None,
+            timing: timing("daily"),
+            seal_id: Uuid::nil(),
             is_stopped: false,
             grace_secs,
             expectation_from: "2026-11-29T02:10:00Z".parse().unwrap(),
@@ -161,7 +167,7 @@ mod tests {
     #[test]
     fn what_does_not_run_by_itself_is_not_expected() {
         assert_eq!(by(&Basis { is_stopped: true, ..basis(None, None) }), None);
-        assert_eq!(by(&Basis { frequency: "manual".to_owned(), ..basis(None, None) }), None);
-        assert_eq!(by(&Basis { frequency: "custom".to_owned(), ..basis(None, None) }), None, "unreadable");
+        assert_eq!(by(&Basis { timing: timing("manual"), ..basis(None, None) }), None);
+        assert_eq!(by(&Basis { timing: timing("custom"), ..basis(None, None) }), None, "unreadable");
     }
 }

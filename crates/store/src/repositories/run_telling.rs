@@ -89,6 +89,29 @@ impl TeamTx {
         .await
     }
 
+    /// Tells that a task's schedule cannot be read, so that it does not run by itself any more: whatever a stream chose and,
+    /// where no stream hears of the task, the team's owner.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn tell_unscheduled(
+        &self,
+        task: BackupTaskId,
+        due: DateTime<Utc>,
+        reason: String,
+    ) -> Result<(), StoreError> {
+        self.aside(async {
+            let about = About::Task(task);
+            let id = format!("task_{task}_unscheduled_{}", due.timestamp());
+            let message = self.outbox().message(about, id).await?;
+            let title = format!("{} is not scheduled any more", message.task.as_deref().unwrap_or("A task"));
+            let message = Message { reason: Some(reason), title, ..message };
+            self.outbox().announce(about, &[EventKind::Overdue], &message).await?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn announce_end(&self, id: BackupRunId, ends_absence: bool) -> Result<(), StoreError> {
         let told = self.told(id).await?;
         let about = About::Task(BackupTaskId(told.backup_task_id));
