@@ -63,8 +63,7 @@ fn at(value: &Value) -> DateTime<Utc> {
 
 /// The first 02:00 from now on: the watch goes by the database's clock.
 fn next_slot() -> DateTime<Utc> {
-    let columns =
-        ScheduleColumns { frequency: "daily", time_to_run_at: Some("02:00"), ..ScheduleColumns::default() };
+    let columns = ScheduleColumns { frequency: "daily", time_to_run_at: Some("02:00"), ..ScheduleColumns::default() };
     Schedule::from_columns(&columns).unwrap().next_after(Utc::now()).unwrap()
 }
 

@@ -30,6 +30,7 @@ mod people;
 mod pings;
 mod queries;
 mod runs;
+mod schedules;
 mod secrets;
 mod sessions;
 mod setup;

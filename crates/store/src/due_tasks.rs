@@ -3,7 +3,7 @@
 //! and due.
 
 use crate::queue::{self, Job};
-use crate::repositories::task_timing::{TaskTiming, due_columns};
+use crate::repositories::task_timing::TaskTiming;
 use crate::system::call;
 use crate::{Access, Store, StoreError, TeamTx};
 use chrono::{DateTime, Utc};
@@ -138,7 +138,9 @@ impl Store {
     pub async fn next_due_in(&self) -> Result<Option<Duration>, StoreError> {
         let row = self.db().query_one_raw(call("SELECT next_task_due_secs() AS secs", [])).await?;
         let secs: Option<f64> = row.map(|row| row.try_get("", "secs")).transpose()?.flatten();
-        Ok(secs.map(|secs| Duration::try_from_secs_f64(secs).unwrap_or(if secs > 0.0 { Duration::MAX } else { Duration::ZERO })))
+        Ok(secs.map(|secs| {
+            Duration::try_from_secs_f64(secs).unwrap_or(if secs > 0.0 { Duration::MAX } else { Duration::ZERO })
+        }))
     }
 
     /// Locks the tasks that have been due longest, at most `at_most`, and their teams, where nobody else has them; not those
@@ -154,15 +156,11 @@ impl Store {
     ) -> Result<DueBatch, StoreError> {
         let usual = |limit| defaults.of(limit).map_or(0, |n| i64::try_from(n).unwrap_or(i64::MAX));
         let except: Vec<i64> = except.iter().map(|id| id.0).collect();
-        let values = [
-            at_most.into(),
-            except.into(),
-            usual(Limit::RunsAtOnce).into(),
-            usual(Limit::StoredBytes).into(),
-        ];
+        let values = [at_most.into(), except.into(), usual(Limit::RunsAtOnce).into(), usual(Limit::StoredBytes).into()];
         let txn = self.db().begin().await?;
         let rows = txn.query_all_raw(call("SELECT * FROM lock_due_tasks($1, $2, $3, $4)", values)).await?;
-        let tasks = rows.iter().map(|row| Ok(Row::from_query_result(row, "")?.into())).collect::<Result<_, StoreError>>()?;
+        let tasks =
+            rows.iter().map(|row| Ok(Row::from_query_result(row, "")?.into())).collect::<Result<_, StoreError>>()?;
         let now = txn.query_one_raw(call("SELECT now() AS now", [])).await?;
         let now = now.map(|row| row.try_get("", "now")).transpose()?.unwrap_or_default();
         Ok(DueBatch { txn, now, tasks })
@@ -179,8 +177,13 @@ impl DueBatch {
         let jobs: Vec<Job> = queued.iter().map(|run| Job::ExecuteRun(*run, 1)).collect();
         queue::enqueue_all(&self.txn, &jobs).await?;
         let tasks: Vec<i64> = settled.iter().map(|one| one.task.0).collect();
-        let (runs, slots): (Vec<_>, Vec<_>) = settled.iter().map(|one| due_columns(one.next)).unzip();
-        self.txn.execute_raw(call("SELECT set_next_due($1, $2, $3)", [tasks.into(), runs.into(), slots.into()])).await?;
+        // An array of this kind holds no nulls.
+        let never = DateTime::UNIX_EPOCH;
+        let next = |one: &Settled| one.next.map_or((never, never), |due| (due.at, due.slot));
+        let (runs, slots): (Vec<DateTime<Utc>>, Vec<DateTime<Utc>>) = settled.iter().map(next).unzip();
+        self.txn
+            .execute_raw(call("SELECT set_next_due($1, $2, $3)", [tasks.into(), runs.into(), slots.into()]))
+            .await?;
         let mut txn = self.txn;
         for one in settled {
             let Some(news) = &one.news else { continue };
@@ -204,7 +207,8 @@ impl DueBatch {
         let slots: Vec<DateTime<Utc>> = rows().map(|(_, (made, _))| made.slot).collect();
         let ulids: Vec<String> = rows().map(|(_, (_, ulid))| ulid.clone()).collect();
         let statuses: Vec<String> = rows().map(|(_, (made, _))| made.outcome.status().to_owned()).collect();
-        let whys: Vec<Option<String>> = rows().map(|(_, (made, _))| made.outcome.why().map(str::to_owned)).collect();
+        let whys: Vec<String> =
+            rows().map(|(_, (made, _))| made.outcome.why().unwrap_or_default().to_owned()).collect();
         let sql = "SELECT id, status FROM make_scheduled_runs($1, $2, $3, $4, $5)";
         let values = [tasks.into(), slots.into(), ulids.into(), statuses.into(), whys.into()];
         let mut queued = Vec::new();

@@ -79,7 +79,7 @@ CREATE FUNCTION make_scheduled_runs(tasks bigint[], slots timestamptz[], ulids t
     RETURNS TABLE (id bigint, backup_task_id bigint, status text)
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
     INSERT INTO backup_runs (team_id, backup_task_id, ulid, trigger, scheduled_for, status, error_message, completed_at)
-    SELECT t.team_id, t.id, p.ulid, 'schedule', p.slot, p.status, p.why, CASE WHEN p.status <> 'queued' THEN now() END
+    SELECT t.team_id, t.id, p.ulid, 'schedule', p.slot, p.status, nullif(p.why, ''), CASE WHEN p.status <> 'queued' THEN now() END
     FROM unnest(tasks, slots, ulids, statuses, whys) WITH ORDINALITY AS p (task, slot, ulid, status, why, n)
     JOIN backup_tasks t ON t.id = p.task
     WHERE t.deleted_at IS NULL AND t.paused_at IS NULL AND t.next_run_at <= now()
@@ -88,10 +88,11 @@ CREATE FUNCTION make_scheduled_runs(tasks bigint[], slots timestamptz[], ulids t
     ON CONFLICT DO NOTHING RETURNING id, backup_task_id, status
 $$;
 
--- When due tasks are due next; NULL = never again.
+-- When due tasks are due next, and for which slot; the epoch = never again.
 CREATE FUNCTION set_next_due(tasks bigint[], next_runs timestamptz[], next_slots timestamptz[]) RETURNS void
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
-    UPDATE backup_tasks t SET next_run_at = p.next_run, next_slot_at = p.next_slot
+    UPDATE backup_tasks t
+    SET next_run_at = nullif(p.next_run, 'epoch'), next_slot_at = nullif(p.next_slot, p.next_run)
     FROM unnest(tasks, next_runs, next_slots) AS p (task, next_run, next_slot)
     WHERE t.id = p.task AND t.next_run_at <= now()
 $$;

@@ -89,7 +89,10 @@ impl<'a> Planner<'a> {
                 };
                 schedule.step(&owed, &facts, self.rule)
             }
-            Err(problem) => return Some(self.unreadable(task, &problem.to_string())),
+            Err(problem) => {
+                let problem = problem.to_string();
+                return Some(self.unreadable(task, &problem));
+            }
         };
         let Step::Go { made, next, news } = step else { return None };
         if made.iter().any(|row| row.outcome == Outcome::Queued) {
@@ -101,7 +104,8 @@ impl<'a> Planner<'a> {
     /// It is due no more until its owner changes it, who is told.
     fn unreadable(&self, task: &DueTask, problem: &str) -> Settled {
         tracing::error!(task = %task.id, problem, "the task's schedule cannot be read");
-        let news = format!("Its schedule cannot be read: {problem}. It runs by itself again once its schedule is changed.");
+        let news =
+            format!("Its schedule cannot be read: {problem}. It runs by itself again once its schedule is changed.");
         let made = vec![Made { slot: task.due.slot, outcome: Outcome::Missed }];
         self.settled(task, made, None, Some(News::Unreadable(news)))
     }

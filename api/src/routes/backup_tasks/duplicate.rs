@@ -82,7 +82,8 @@ pub async fn duplicate_backup_task(
         SECRETS.iter().filter(|(_, sealed)| sealed(&row).is_some()).map(|(name, _)| *name).collect();
     let around = tx.task_surroundings().of(&[row.id], auth.user_id).await?.of.remove(&row.id).unwrap_or_default();
     let seal_id = RowSeal::fresh(&state, auth.access.team_id()).seal_id();
-    let mut copy = tx.backup_tasks().create(like(row, label, auth.user_id, seal_id), &around.destination_ids, now).await?;
+    let mut copy =
+        tx.backup_tasks().create(like(row, label, auth.user_id, seal_id), &around.destination_ids, now).await?;
     if !secrets_to_enter.is_empty() {
         copy.paused_at = Some(now);
         copy = tx.backup_tasks().save(copy).await?;
@@ -102,6 +103,7 @@ pub async fn duplicate_backup_task(
 /// A task like `row`, with no secret.
 fn like(row: rows::backup_tasks::Model, label: String, user_id: UserId, seal_id: Uuid) -> NewBackupTask {
     NewBackupTask {
+        timing: TaskTiming::of(&row),
         user_id,
         remote_server_id: RemoteServerId(row.remote_server_id),
         rule: rule_of(&row),
@@ -109,7 +111,6 @@ fn like(row: rows::backup_tasks::Model, label: String, user_id: UserId, seal_id:
         description: row.description,
         kind: row.r#type,
         source: row.source,
-        timing: TaskTiming::of(&row),
         appended_filename: row.appended_filename,
         store_path: row.store_path,
         encryption_mode: row.encryption_mode,

@@ -40,7 +40,9 @@ pub(super) fn plan(body: &Body, sent: &Sent, stored: Option<TaskTiming>, now: Da
         time_to_run_at: sent.or_stored(TIME, body.time_to_run_at.clone(), stored.time_to_run_at),
         weekday: weekdays.first().copied(),
         minute: is(Frequency::Hourly).then_some(minute),
-        month_day: sent.or_stored("month_day", small(body.month_day), stored.month_day).filter(|_| is(Frequency::Monthly)),
+        month_day: sent
+            .or_stored("month_day", small(body.month_day), stored.month_day)
+            .filter(|_| is(Frequency::Monthly)),
         interval_secs: sent
             .or_stored("interval_secs", interval_secs, stored.interval_secs)
             .filter(|_| is(Frequency::Interval)),

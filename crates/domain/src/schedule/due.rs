@@ -176,8 +176,7 @@ impl Schedule {
         let next = self.pending(owed.due.slot, facts.now, owed.seed);
         let last = slots[slots.len() - 1];
         let is_last_on_time = facts.now - last.at <= rule.late_after && passed.len() < PASSED_MAX;
-        let mut made: Vec<Made> =
-            slots.iter().map(|due| Made { slot: due.slot, outcome: Outcome::Missed }).collect();
+        let mut made: Vec<Made> = slots.iter().map(|due| Made { slot: due.slot, outcome: Outcome::Missed }).collect();
         let mut skipped = None;
         if is_last_on_time {
             let Some(outcome) = outcome(facts) else { return Step::Wait };

@@ -33,7 +33,8 @@ impl Rule {
             Frequency::Daily => Self::Daily(time()?),
             Frequency::Weekly => Self::Weekly(weekdays(columns)?, time()?),
             Frequency::Monthly => {
-                let day = columns.month_day.and_then(|day| u32::try_from(day).ok()).filter(|day| (1..=31).contains(day));
+                let day =
+                    columns.month_day.and_then(|day| u32::try_from(day).ok()).filter(|day| (1..=31).contains(day));
                 Self::Monthly { day: day.ok_or(ScheduleProblem::MonthDayMissing)?, time: time()? }
             }
             Frequency::Interval => {
@@ -44,7 +45,9 @@ impl Rule {
                 let from = columns.interval_from.ok_or(ScheduleProblem::IntervalMissing)?;
                 Self::Interval { every: seconds(secs), from }
             }
-            Frequency::Custom => Self::Custom(UnixCron::parse(columns.custom_cron.ok_or(ScheduleProblem::CronMissing)?)?),
+            Frequency::Custom => {
+                Self::Custom(UnixCron::parse(columns.custom_cron.ok_or(ScheduleProblem::CronMissing)?)?)
+            }
             Frequency::Manual => Self::Manual,
         })
     }
@@ -112,7 +115,8 @@ fn day_of(month: NaiveDate, day: u32) -> Option<NaiveDate> {
 }
 
 fn hour_of(at: DateTime<Utc>) -> DateTime<Utc> {
-    at - TimeDelta::seconds(at.timestamp().rem_euclid(3_600)) - TimeDelta::nanoseconds(i64::from(at.timestamp_subsec_nanos()))
+    at - TimeDelta::seconds(at.timestamp().rem_euclid(3_600))
+        - TimeDelta::nanoseconds(i64::from(at.timestamp_subsec_nanos()))
 }
 
 /// The instant within the hour that begins at `hour` at which the zone's clocks, as they went when the hour began, show

@@ -90,7 +90,10 @@ fn changes(zone: Tz) -> Vec<NaiveDate> {
         use chrono::Offset;
         zone.offset_from_utc_datetime(&date.and_time(chrono::NaiveTime::MIN)).fix().local_minus_utc()
     };
-    (0..4 * 365 + 1).map(|day| first + Days::new(day)).filter(|date| offset(*date) != offset(*date + Days::new(1))).collect()
+    (0..4 * 365 + 1)
+        .map(|day| first + Days::new(day))
+        .filter(|date| offset(*date) != offset(*date + Days::new(1)))
+        .collect()
 }
 
 /// Whatever the clocks of any zone do: each local day has one run of a daily task, each hour that passes one of an hourly
@@ -135,7 +138,8 @@ fn one_run_each_day(zone: Tz, day: NaiveDate) {
 
 fn one_run_each_hour(zone: Tz, day: NaiveDate) {
     let start = day.and_time(chrono::NaiveTime::MIN).and_utc() - TimeDelta::hours(12);
-    let hourly = ScheduleColumns { frequency: "hourly", minute: Some(40), timezone: Some(zone.name()), ..Default::default() };
+    let hourly =
+        ScheduleColumns { frequency: "hourly", minute: Some(40), timezone: Some(zone.name()), ..Default::default() };
     let of = |schedule: &Schedule, count: usize| {
         let times = std::iter::successors(schedule.next_after(start), |at| schedule.next_after(*at));
         times.take(count).collect::<Vec<_>>()

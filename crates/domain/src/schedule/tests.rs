@@ -167,10 +167,9 @@ fn a_definition_without_its_parts_is_refused() {
     assert_eq!(problem(ScheduleColumns { frequency: "custom", ..empty }), Some(ScheduleProblem::CronMissing));
     assert_eq!(problem(ScheduleColumns { frequency: "yearly", ..empty }), Some(ScheduleProblem::UnknownFrequency));
     assert_eq!(problem(ScheduleColumns { timezone: Some("Mars/Base"), ..empty }), Some(ScheduleProblem::UnknownZone));
-    for (frequency, expected) in [
-        ("monthly", ScheduleProblem::MonthDayMissing),
-        ("interval", ScheduleProblem::IntervalMissing),
-    ] {
+    for (frequency, expected) in
+        [("monthly", ScheduleProblem::MonthDayMissing), ("interval", ScheduleProblem::IntervalMissing)]
+    {
         assert_eq!(problem(ScheduleColumns { frequency, time_to_run_at: Some("02:00"), ..empty }), Some(expected));
     }
     let half = ScheduleColumns { time_to_run_at: Some("02:00"), window_from: Some("01:00"), ..empty };
