@@ -12,9 +12,9 @@ $$;
 
 -- Locks due tasks for the caller's transaction, and their teams, under whose lock runs are counted and made; another
 -- scheduler skips them, and so does one that meets a request of the same team. A team that has as many runs as it may is
--- passed over, but for tasks of which a run is active: their due time is skipped whatever the limit. `except` are tasks that
+-- passed over, but for tasks of which a run is active: their due time is skipped whatever the limit. `passed_over` are tasks that
 -- made trouble in this round. The usual limits are of teams that have none of their own; 0 = no limit.
-CREATE FUNCTION lock_due_tasks(at_most integer, except bigint[], usual_runs_at_once bigint, usual_stored_bytes bigint)
+CREATE FUNCTION lock_due_tasks(at_most integer, passed_over bigint[], usual_runs_at_once bigint, usual_stored_bytes bigint)
     RETURNS TABLE (id bigint, team_id bigint, seal_id uuid, next_run_at timestamptz, next_slot_at timestamptz,
                    frequency text, time_to_run_at text, custom_cron text, timezone text, weekday smallint,
                    weekdays smallint[], minute smallint, month_day smallint, interval_secs integer,
@@ -34,7 +34,7 @@ BEGIN
     END IF;
     chosen := ARRAY(
         SELECT t.id FROM backup_tasks t JOIN teams g ON g.id = t.team_id
-        WHERE t.deleted_at IS NULL AND t.paused_at IS NULL AND t.next_run_at <= now() AND t.id <> ALL (except)
+        WHERE t.deleted_at IS NULL AND t.paused_at IS NULL AND t.next_run_at <= now() AND t.id <> ALL (passed_over)
           AND (t.team_id <> ALL (full_teams)
                OR EXISTS (SELECT FROM backup_runs r
                           WHERE r.backup_task_id = t.id AND r.status IN ('queued', 'running', 'verifying')))
@@ -67,7 +67,7 @@ BEGIN
            d.window_until, d.jitter_secs, d.catch_up, g.is_suspended,
            EXISTS (SELECT FROM backup_runs r
                    WHERE r.backup_task_id = d.id AND r.status IN ('queued', 'running', 'verifying')),
-           greatest(g.runs_at_once - coalesce(a.n, 0), 0), coalesce(s.n >= g.stored_bytes, false)
+           CASE WHEN g.runs_at_once IS NOT NULL THEN greatest(g.runs_at_once - coalesce(a.n, 0), 0) END, coalesce(s.n >= g.stored_bytes, false)
     FROM due d JOIN team g ON g.id = d.team_id
     LEFT JOIN active a ON a.team_id = d.team_id LEFT JOIN stored s ON s.team_id = d.team_id
     ORDER BY d.next_run_at, d.id;
