@@ -147,7 +147,7 @@ impl Schedule {
         let mut after = now;
         for _ in 0..PASSED_OVER_MAX {
             let at = self.rule.next_instant(after, self.zone)?;
-            let Some(opening) = self.closed_until(at.with_timezone(&self.zone).naive_local())? else { return Some(at) };
+            let Some(opening) = self.closed_until(at.with_timezone(&self.zone).naive_local()) else { return Some(at) };
             // Strictly after: a slot that is the opening itself must be found again.
             after = at.max(instant_of(opening, self.zone)? - TimeDelta::seconds(1));
         }
@@ -162,7 +162,7 @@ impl Schedule {
         while passed_over < PASSED_OVER_MAX {
             local = self.rule.next_local(local)?;
             // The window is one of local times: a slot within it that falls into a gap is not lost.
-            if let Some(opening) = self.closed_until(local)? {
+            if let Some(opening) = self.closed_until(local) {
                 local = local.max(opening - TimeDelta::seconds(1));
                 passed_over += 1;
                 continue;
@@ -175,13 +175,9 @@ impl Schedule {
         None
     }
 
-    /// When the window opens next, if it is closed at `local`. The outer none: beyond the calendar.
-    #[allow(clippy::option_option, reason = "the two are not the same")]
-    fn closed_until(&self, local: NaiveDateTime) -> Option<Option<NaiveDateTime>> {
-        match &self.window {
-            Some(window) if !window.holds(local) => Some(Some(window.opening_after(local)?)),
-            _ => Some(None),
-        }
+    /// When the window opens next, if it is closed at `local`.
+    fn closed_until(&self, local: NaiveDateTime) -> Option<NaiveDateTime> {
+        self.window.as_ref().filter(|window| !window.holds(local)).and_then(|window| window.opening_after(local))
     }
 
     /// When the window opens next, if it is closed at `at`.

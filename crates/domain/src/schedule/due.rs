@@ -146,8 +146,8 @@ impl Schedule {
         let late = facts.now - owed.due.at > rule.late_after;
         match owed.catch_up {
             CatchUp::Skip => return self.skip(owed, &passed, facts, rule),
-            catch_up if late => {
-                let at = self.made_up_at(catch_up, owed, next, facts.now, rule);
+            _ if late => {
+                let at = self.made_up_at(owed, next, facts.now, rule);
                 if at > facts.now && next.is_none_or(|next| at < next.at) {
                     return Step::Go { made: Vec::new(), next: Some(Due { slot: owed.due.slot, at }), news: None };
                 }
@@ -191,16 +191,9 @@ impl Schedule {
     }
 
     /// When a late run is to begin: `now`, or later.
-    fn made_up_at(
-        &self,
-        catch_up: CatchUp,
-        owed: &Owed,
-        next: Option<Due>,
-        now: DateTime<Utc>,
-        rule: LateRule,
-    ) -> DateTime<Utc> {
+    fn made_up_at(&self, owed: &Owed, next: Option<Due>, now: DateTime<Utc>, rule: LateRule) -> DateTime<Utc> {
         let begins = self.opening_from(now).unwrap_or(now);
-        if catch_up != CatchUp::Spread {
+        if owed.catch_up != CatchUp::Spread {
             return begins;
         }
         let second = TimeDelta::seconds(1);
