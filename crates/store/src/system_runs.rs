@@ -1,9 +1,9 @@
 //! Work on runs before a team is known: strays, leftovers. The SECURITY DEFINER functions of the schema, one Rust function
 //! each; each returns ids, and what the next step needs to act for that team.
 
-use crate::{Access, Store, StoreError, TeamTx};
+use crate::{Store, StoreError};
 use holdfast_domain::ids::{BackupCopyId, BackupRunId, RestoreId, TeamId};
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TransactionTrait, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 /// An unfinished run, copy or restore that nobody works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
