@@ -7,6 +7,7 @@ use holdfast_domain::progress::Progress;
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::{Abilities, Failure, FailureCode, Step};
 use holdfast_store::repositories::run_execution::RunEnding;
+use holdfast_store::taking::Taker;
 use holdfast_store::{Access, TeamTx};
 use serde_json::{Value, json};
 
@@ -23,8 +24,9 @@ impl<'a> Running<'a> {
         let path = format!("/api/backup-tasks/{}/run", made.task);
         let started = app.expect(person, ("POST", &path), Value::Null, 202).await;
         let run = BackupRunId(started["data"]["backup_run_id"].as_i64().unwrap());
-        let claimed = app.store.claim_run(run, "w", 60.0, 3).await.unwrap().unwrap();
-        assert_eq!(claimed.epoch, 1);
+        let taker = Taker { name: "w", store_ids: &[], lease_secs: 60.0, max_attempts: 3 };
+        let claimed = app.store.take_run(&taker).await.unwrap().unwrap();
+        assert_eq!((claimed.id, claimed.epoch), (run, 1));
         let access = Access::system(person.team_id, "test");
         Self { app, access, run, path: format!("/api/backup-runs/{run}/events") }
     }
