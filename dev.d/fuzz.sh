@@ -1,5 +1,5 @@
 # Drives a running server from its own OpenAPI document (schemathesis): nothing may be a 500, or a status, a type of body or a
-# body that the document knows nothing of. Options go to schemathesis; without them it takes about two minutes.
+# body that the document knows nothing of. Options go to schemathesis; without them it takes about five minutes.
 need_cargo
 need_packages "${run_packages[@]}" curl jq
 need_schemathesis
@@ -9,12 +9,18 @@ cargo build --locked --quiet -p holdfast || fail "the build failed; the compiler
 folder=$(mktemp -d /var/tmp/holdfast-fuzz-XXXXXX)
 # The database's user passes through it.
 chmod 711 "$folder"
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+# Two ports: the public listener and the operator's.
+read -r port operator_port < <(python3 -c 'import socket
+held = [socket.socket() for _ in range(2)]
+for s in held: s.bind(("127.0.0.1", 0))
+print(*(s.getsockname()[1] for s in held))')
 url=http://127.0.0.1:$port
+operator_url=http://127.0.0.1:$operator_port
 # Mails are written down, and nobody takes them: without mail some calls would say that it is missing.
 env HOLDFAST__HTTP__RATE_LIMIT_PER_MIN=0 HOLDFAST__HTTP__RUN_RATE_LIMIT_PER_MIN=0 \
     HOLDFAST__MAIL__HOST=127.0.0.1 HOLDFAST__MAIL__PORT=9 HOLDFAST__MAIL__TLS=none HOLDFAST__MAIL__FROM=holdfast@example.com \
     HOLDFAST__HTTP__PUBLIC_URL="$url" HOLDFAST__ACCOUNTS__REGISTRATION=true \
+    HOLDFAST__OPERATOR__LISTEN="127.0.0.1:$operator_port" \
     target/debug/holdfast up --listen "127.0.0.1:$port" --workers 1 --data-dir "$folder/data" >"$folder/log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null; rm -rf "$folder"' EXIT
@@ -39,16 +45,25 @@ call "$token" POST tags '{"label":"web"}' >/dev/null
 call "$token" POST backup-tasks '{"remote_server_id":1,"backup_destination_id":1,"label":"Weekly Full Backup","type":"files",
     "source_path":"/home","frequency":"weekly","time_to_run_at":"02:00","maximum_backups_to_keep":4}' >/dev/null
 
-step "schemathesis"
 checks=not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance
-[ "$#" -gt 0 ] || set -- --max-examples 12 --max-time 150 --seed 1
-# The account that the run acts as must stay; a link that was used up answers HTML.
 # What it keeps of a run stays in the folder. A worker's or a destination's failure is no fault of the server.
 printf '[checks]\nnot_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 502, 503, 504]\n' >"$folder/schemathesis.toml"
-(cd "$folder" && "$tools/schemathesis-$schemathesis_version/bin/schemathesis" run "$url/api/openapi.json" \
-    --header "Authorization: Bearer $token" --checks "$checks" --phases examples,coverage,fuzzing \
-    --exclude-path /api/account --exclude-path-regex '^/(setup|confirm-stream)' --request-timeout 40 \
-    --generation-database none --warnings off --no-color "$@") || {
-    grep -E '"level":"ERROR"|ERROR' "$folder/log" | tail -n 20 >&2
-    fail "the server answered what its document does not say, above; its errors are the last lines"
+
+# drive URL OPTION… -- what one listener serves.
+drive() {
+    local listener=$1
+    shift
+    (cd "$folder" && "$tools/schemathesis-$schemathesis_version/bin/schemathesis" run "$url/api/openapi.json" --url "$listener" \
+        --header "Authorization: Bearer $token" --checks "$checks" --phases examples,coverage,fuzzing --request-timeout 40 \
+        --generation-database none --warnings off --no-color "$@") || {
+        grep -E '"level":"ERROR"|ERROR' "$folder/log" | tail -n 20 >&2
+        fail "the server answered what its document does not say, above; its errors are the last lines"
+    }
 }
+[ "$#" -gt 0 ] || set -- --max-examples 12 --max-time 150 --seed 1
+operator_paths='^/(api/system|metrics)'
+step "schemathesis, the public listener"
+# The account that the run acts as must stay; a link that was used up answers HTML.
+drive "$url" --exclude-path /api/account --exclude-path-regex "^/(setup|confirm-stream)|$operator_paths" "$@"
+step "schemathesis, the operator's listener"
+drive "$operator_url" --include-path-regex "$operator_paths" "$@"
