@@ -7,5 +7,5 @@ cat <<'TEXT'
 ./dev fmt              formats the code
 ./dev image [options]  builds the container image with buildah and runs a backup through it (root, Debian)
 ./dev bench [options]  measures and writes docs/benchmarks.md (root, an idle machine, up to an hour)
-./dev soak [options]   kills workers for a long time and counts how runs end (root)
+./dev faults [row]     injects the faults of docs/faults.md and prints what came of them; lists the rows
 TEXT

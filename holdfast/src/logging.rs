@@ -15,7 +15,10 @@ const QUIET: &str = "sqlx::postgres::notice=warn,sea_orm_migration=warn";
 pub fn start(config: &LogConfig) -> Result<()> {
     let filter =
         EnvFilter::try_new(format!("{QUIET},{}", config.filter)).map_err(|error| anyhow!("`log.filter`: {error}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written (a full disk behind standard error) is lost. Told of with `eprintln!`, as the library
+    // would, it ended the task that wrote it: a worker with a full log took no run any more.
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false).with_writer(std::io::stderr);
     let started = match config.format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -199,3 +199,30 @@ fn a_migration_that_landed_is_never_edited() {
         assert!(new.is_empty(), "new migrations; HOLDFAST_BLESS=1 adds these lines to {}:\n{new}", list.display());
     }
 }
+
+/// Names of all functions of the workspace's tests.
+fn test_names() -> BTreeSet<String> {
+    let name = |line: &str| {
+        let (_, rest) = line.trim().split_once("fn ")?;
+        rest.split_once('(').map(|(name, _)| name.to_owned())
+    };
+    let texts = rust_files().into_iter().map(|file| std::fs::read_to_string(file).expect("is read"));
+    texts.flat_map(|text| text.lines().filter_map(name).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn each_row_of_the_failure_matrix_has_its_tests() {
+    let names = test_names();
+    let table = std::fs::read_to_string(root().join("dev.d/faults.tsv")).expect("dev.d/faults.tsv");
+    let rows: Vec<Vec<&str>> =
+        table.lines().filter(|line| !line.starts_with('#')).map(|line| line.split('\t').collect()).collect();
+    let numbers: Vec<&str> = rows.iter().map(|row| row[0]).collect();
+    assert_eq!(numbers, (1..=45).map(|number| format!("F{number:02}")).collect::<Vec<_>>());
+    for row in rows {
+        assert_eq!(row.len(), 3, "{row:?}");
+        for named in row[2].split("test(").skip(1).filter_map(|rest| rest.split_once(')')) {
+            let part = named.0;
+            assert!(part.starts_with('/') || part == "schedule" || names.iter().any(|name| name.contains(part)), "{row:?}");
+        }
+    }
+}

@@ -8,12 +8,16 @@ use holdfast_destinations::Destination;
 use holdfast_domain::ids::{BackupCopyId, BackupDestinationId, BackupRunId};
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_store::{Access, StoreError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a record is held while its object is removed.
 const HELD_SECS: f64 = 180.0;
 /// How long one removal may take.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(120);
+/// A removal that failed sooner was refused; one that took longer may still go on behind a time limit, and keeps its record.
+const NO_TIME_LIMIT_IS_SHORTER: Duration = Duration::from_secs(5);
+/// Until a refused removal is tried again.
+const TRIED_AGAIN_AFTER_SECS: f64 = 15.0;
 /// How long all removals of a failed copy may take; the record is held as long as for one.
 const COPY_REMOVAL_LIMIT: Duration = Duration::from_secs(120);
 
@@ -45,8 +49,12 @@ pub async fn remove_leftovers(context: &WorkerContext, access: &Access, run: Bac
         if !is_ours {
             continue;
         }
+        let began = Instant::now();
         if let Err(failure) = remove(destination.as_ref(), &object.name).await {
             tracing::warn!(%run, name = object.name, "an unfinished object is still there: {failure}");
+            if began.elapsed() < NO_TIME_LIMIT_IS_SHORTER {
+                give_back(context, access, object.id).await?;
+            }
             continue;
         }
         let tx = context.store.for_team(access).await?;
@@ -89,6 +97,13 @@ pub async fn remove_failed_copy(
     tx.forget_copy_objects(copy, taken.copy.epoch).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// Lets go of a record whose object was refused to be removed, for an early next try.
+async fn give_back(context: &WorkerContext, access: &Access, object: i64) -> Result<(), StoreError> {
+    let tx = context.store.for_team(access).await?;
+    tx.give_back_leftover(object, TRIED_AGAIN_AFTER_SECS).await?;
+    tx.commit().await
 }
 
 async fn remove(destination: &dyn Destination, name: &str) -> Result<(), Failure> {

@@ -37,7 +37,21 @@ impl From<sea_orm::DbErr> for StoreError {
         }
         match error {
             sea_orm::DbErr::ConnectionAcquire(_) | sea_orm::DbErr::Conn(_) => Self::Unavailable(Box::new(error)),
+            full if takes_nothing(&full) => Self::Unavailable(Box::new(full)),
             other => Self::Database(other),
         }
     }
+}
+
+/// SQLSTATEs of a database that is there and takes nothing for now: read-only (a standby), its disk is full, it has no
+/// memory or no connections left, it shuts down or starts (PostgreSQL manual, appendix A).
+const TAKES_NOTHING: [&str; 7] = ["25006", "53100", "53200", "53300", "57P01", "57P02", "57P03"];
+
+fn takes_nothing(error: &sea_orm::DbErr) -> bool {
+    use sea_orm::{DbErr, RuntimeErr};
+    let (DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause))) = error else {
+        return false;
+    };
+    let code = cause.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| TAKES_NOTHING.contains(&code.as_ref()))
 }

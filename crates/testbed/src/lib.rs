@@ -7,6 +7,7 @@ pub mod compare;
 pub mod customer_postgres;
 pub mod delay_proxy;
 pub mod fake_s3;
+pub mod fault_figures;
 pub mod fault_proxy;
 pub mod garage;
 pub mod mariadb;

@@ -3,11 +3,16 @@
 //!
 //! Every test ends with [`stage::Stage::assert_clean`]: nothing left anywhere, whatever happened before.
 
+mod api;
 mod bucket;
 mod cancel;
+mod clock;
 mod copies;
 mod database;
+mod deploys;
 mod disk;
+mod exhausted;
+mod frozen;
 mod killed;
 mod link;
 mod paused;

@@ -3,8 +3,10 @@
 use anyhow::{Context, Result, bail, ensure};
 use holdfast_testbed::client::ApiClient;
 use holdfast_testbed::compare::{CompareOptions, compare};
+use holdfast_testbed::fault_figures::FaultFigures;
 use holdfast_testbed::fault_proxy::{FaultProxy, LinkPlan};
 use holdfast_testbed::postgres::Database;
+use holdfast_testbed::processes;
 use holdfast_testbed::product::free_port;
 use holdfast_testbed::site::below;
 use holdfast_testbed::sshd::{Login, Sshd};
@@ -47,7 +49,7 @@ pub struct Role(Child);
 
 impl Role {
     fn start(role: &str, settings: &[(String, String)], log: &Path) -> Result<Self> {
-        let output = fs::File::create(log)?;
+        let output = fs::OpenOptions::new().create(true).append(true).open(log)?;
         let mut command = Command::new(BINARY);
         command.arg(role).env_clear().envs(settings.iter().cloned()).stdin(Stdio::null());
         Ok(Self(command.stdout(output.try_clone()?).stderr(output).spawn().context("starting a role")?))
@@ -76,6 +78,19 @@ impl Role {
                 return Ok(());
             }
             ensure!(Instant::now() < until, "a worker did not come to its fault point");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Waits until it has ended by itself, and well.
+    pub async fn until_ended(&mut self) -> Result<()> {
+        let until = Instant::now() + LIMIT;
+        loop {
+            if let Some(status) = self.0.try_wait()? {
+                ensure!(status.success(), "it ended with {status}");
+                return Ok(());
+            }
+            ensure!(Instant::now() < until, "it does not end");
             tokio::time::sleep(POLL).await;
         }
     }
@@ -109,7 +124,9 @@ pub struct Stage {
     pub server: i64,
     pub destination: i64,
     settings: Vec<(String, String)>,
-    _api: Role,
+    api: Role,
+    listen: String,
+    token: String,
 }
 
 impl Stage {
@@ -141,9 +158,8 @@ impl Stage {
         ];
         let quick = SETTINGS.iter().chain(more).map(|(key, value)| (*key, (*value).to_owned()));
         let settings: Vec<_> = own.into_iter().chain(quick).map(|(key, value)| (key.to_owned(), value)).collect();
-        let of_api: Vec<_> = settings.iter().filter(|(key, _)| !key.contains("KEK")).cloned().collect();
-        let api = Role::start("api", &of_api, &folder.path().join("api.log"))?;
-        let client = ApiClient::new(&format!("http://{listen}"), Some(token))?;
+        let api = start_api(&settings, folder.path())?;
+        let client = ApiClient::new(&format!("http://{listen}"), Some(token.clone()))?;
         let pool = database.owner_pool().await?;
         let until = Instant::now() + LIMIT;
         let destination = json!({"label": "disk", "type": "local"});
@@ -156,9 +172,49 @@ impl Stage {
         };
         let keys = client.get("ssh-key").await?;
         sshd.authorize(login.name(), keys["authorized_keys_line"].as_str().context("no key line")?)?;
-        let mut stage = Self { client, pool, sshd, login, tree, folder, destination, server: 0, settings, _api: api };
+        let (server, destination_id) = (0, destination);
+        let mut stage = Self {
+            client,
+            pool,
+            sshd,
+            login,
+            tree,
+            folder,
+            server,
+            destination: destination_id,
+            settings,
+            api,
+            listen,
+            token,
+        };
         stage.server = stage.server(stage.sshd.port()).await?;
         Ok(stage)
+    }
+
+    /// The api's process.
+    pub fn api(&self) -> &Role {
+        &self.api
+    }
+
+    /// `http://host:port` of the api.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.listen)
+    }
+
+    /// The token of [`Stage::client`].
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Starts the api once more where the last one was, which has ended, and waits until it answers.
+    pub async fn start_api(&mut self) -> Result<()> {
+        self.api = start_api(&self.settings, self.folder.path())?;
+        let until = Instant::now() + LIMIT;
+        while self.client.get("user").await.is_err() {
+            ensure!(Instant::now() < until, "the api does not answer");
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
     }
 
     /// Where the destination lies.
@@ -180,6 +236,11 @@ impl Stage {
         let settings: Vec<_> = self.settings.iter().cloned().chain(more).collect();
         let log = self.folder.path().join(format!("worker-{}.log", rand::random::<u32>()));
         Role::start("worker", &settings, &log)
+    }
+
+    /// A worker that writes its log to `log`.
+    pub fn worker_that_logs_to(&self, log: &Path) -> Result<Role> {
+        Role::start("worker", &self.settings, log)
     }
 
     /// The customer's server once more, at `port`, its key confirmed.
@@ -263,11 +324,21 @@ impl Stage {
         loop {
             let left = self.left().await?;
             if left.is_empty() {
+                let figures = FaultFigures::read(&self.pool, self.peak_memory_kib()?).await?;
+                figures.print();
+                ensure!(figures.is_clean(), "{figures}");
                 return Ok(());
             }
             ensure!(Instant::now() < until, "left over: {left:#?}");
             tokio::time::sleep(POLL).await;
         }
+    }
+
+    /// Of the living workers' the one that took most; none where none lives.
+    fn peak_memory_kib(&self) -> Result<Option<u64>> {
+        let is_worker = |process: &processes::Process| process.arguments.iter().map(String::as_str).eq([BINARY, "worker"]);
+        let ours = processes::all()?.into_iter().filter(|process| process.parent == std::process::id());
+        Ok(ours.filter(is_worker).filter_map(|worker| processes::peak_memory_kib(worker.pid).ok()).max())
     }
 
     async fn left(&self) -> Result<Vec<String>> {
@@ -312,6 +383,12 @@ impl Stage {
     async fn create(&self, path: &str, body: Value) -> Result<i64> {
         self.client.post(path, &body).await?["data"]["id"].as_i64().context("an answer without an id")
     }
+}
+
+/// The key of the vault is the workers' alone.
+fn start_api(settings: &[(String, String)], folder: &Path) -> Result<Role> {
+    let settings: Vec<_> = settings.iter().filter(|(key, _)| !key.contains("KEK")).cloned().collect();
+    Role::start("api", &settings, &folder.join("api.log"))
 }
 
 /// `into` with the members of `more`.

@@ -32,6 +32,17 @@ impl TeamTx {
         Ok(self.change(sql, [object_id.into(), secs.into()]).await? == 1)
     }
 
+    /// Lets the record of an object go that is still there: somebody may try again in `secs`.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn give_back_leftover(&self, object_id: i64, secs: f64) -> Result<(), StoreError> {
+        let sql = "UPDATE backup_run_objects SET removing_until = now() + make_interval(secs => $2)
+                   WHERE id = $1 AND state = 'writing'";
+        self.change(sql, [object_id.into(), secs.into()]).await?;
+        Ok(())
+    }
+
     /// Notes that a recorded object is gone from its destination.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use holdfast_domain::ids::BackupDestinationId;
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_pipeline::Sink;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A recorded object of this attempt.
 pub(super) struct Noted {
@@ -40,8 +41,18 @@ pub(super) async fn create(
     attempt.lease.guard(Step::Stream, destination.put(name)).await
 }
 
-/// Removes what this attempt made. Only for an attempt that can not commit any more.
+/// So long may removing what an attempt made take: a disk that hangs must not hold the end of its run.
+const REMOVED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Removes what this attempt made. Only for an attempt that can not commit any more. What is not removed in time stays on
+/// record, and the reconciler goes on.
 pub(super) async fn remove_own(attempt: &Attempt) {
+    if tokio::time::timeout(REMOVED_WITHIN, remove_noted(attempt)).await.is_err() {
+        tracing::warn!(run = %attempt.run_id, "unfinished objects are still there: removing them takes too long");
+    }
+}
+
+async fn remove_noted(attempt: &Attempt) {
     for noted in attempt.take_noted() {
         if let Err(failure) = noted.destination.delete(&noted.name).await {
             // The record stays, so the reconciler tries again.
