@@ -222,7 +222,10 @@ fn each_row_of_the_failure_matrix_has_its_tests() {
         assert_eq!(row.len(), 3, "{row:?}");
         for named in row[2].split("test(").skip(1).filter_map(|rest| rest.split_once(')')) {
             let part = named.0;
-            assert!(part.starts_with('/') || part == "schedule" || names.iter().any(|name| name.contains(part)), "{row:?}");
+            assert!(
+                part.starts_with('/') || part == "schedule" || names.iter().any(|name| name.contains(part)),
+                "{row:?}"
+            );
         }
     }
 }

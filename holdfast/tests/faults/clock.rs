@@ -66,8 +66,9 @@ async fn a_worker_whose_clock_is_wrong_does_what_any_other_does() -> Result<()> 
         ensure!(off == 0, "{skew}: {off} runs end at another time than now");
         stage.assert_clean().await?;
     }
-    let scheduled: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM backup_runs WHERE trigger = 'schedule'").fetch_one(&stage.pool).await?;
+    let scheduled: i64 = sqlx::query_scalar("SELECT count(*) FROM backup_runs WHERE trigger = 'schedule'")
+        .fetch_one(&stage.pool)
+        .await?;
     ensure!(scheduled == 0, "{scheduled} runs began before they were due");
     let kept = stage.client.get("backups").await?["meta"]["total"].as_i64();
     ensure!(kept.is_some_and(|kept| kept >= KEPT), "{kept:?} backups are left of {KEPT} that are kept");

@@ -96,13 +96,16 @@ async fn a_postgres_that_takes_nothing_more_refuses_runs_and_ends_none_wrongly()
         let set = format!("ALTER DATABASE {} SET default_transaction_read_only = {value}", database.name());
         let mut conn = PgConnection::connect_with(&database.owner_options()).await?;
         // What is not durable yet is lost in a crash.
-        sqlx::raw_sql("SET default_transaction_read_only = off; SET synchronous_commit = on").execute(&mut conn).await?;
+        sqlx::raw_sql("SET default_transaction_read_only = off; SET synchronous_commit = on")
+            .execute(&mut conn)
+            .await?;
         sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(&mut conn).await?;
         // Sessions keep what they began with.
         cluster.crash_and_restart().await
     };
     set("on").await?;
-    let refused = stage.client.raw(reqwest::Method::POST, &format!("backup-tasks/{task}/run"), Some(&json!({}))).await?;
+    let refused =
+        stage.client.raw(reqwest::Method::POST, &format!("backup-tasks/{task}/run"), Some(&json!({}))).await?;
     ensure!(refused.status == 503, "{} {}", refused.status, refused.body);
     set("off").await?;
     let ended = stage.ended(&run).await?;

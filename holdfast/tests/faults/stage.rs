@@ -336,7 +336,8 @@ impl Stage {
 
     /// Of the living workers' the one that took most; none where none lives.
     fn peak_memory_kib(&self) -> Result<Option<u64>> {
-        let is_worker = |process: &processes::Process| process.arguments.iter().map(String::as_str).eq([BINARY, "worker"]);
+        let is_worker =
+            |process: &processes::Process| process.arguments.iter().map(String::as_str).eq([BINARY, "worker"]);
         let ours = processes::all()?.into_iter().filter(|process| process.parent == std::process::id());
         Ok(ours.filter(is_worker).filter_map(|worker| processes::peak_memory_kib(worker.pid).ok()).max())
     }

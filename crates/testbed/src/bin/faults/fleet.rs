@@ -23,7 +23,8 @@ impl Fleet {
         let model = product.of_role("worker")?.into_iter().next().context("no worker lives")?;
         let environ = std::fs::read(format!("/proc/{}/environ", model.pid))?;
         let pairs = environ.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-        let pairs = pairs.filter_map(|pair| pair.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let pairs =
+            pairs.filter_map(|pair| pair.split_once('=').map(|(key, value)| (key.to_owned(), value.to_owned())));
         let environment = pairs.filter(|(key, _)| key != PARENT).collect();
         let arguments = model.arguments.get(1..).unwrap_or_default().to_vec();
         let mut fleet = Self { binary, arguments, environment, workers: Vec::new() };
