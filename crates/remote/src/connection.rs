@@ -1,9 +1,9 @@
 //! What stays as long as anything uses a connection, whichever transport made it.
 
-use crate::over_russh::Line;
 use crate::running::Started;
 use crate::session::Timing;
 use crate::{HostKeyExpectation, Peer, Route};
+use crate::{over_openssh, over_russh};
 use holdfast_domain::{Failure, Step};
 use holdfast_egress::EgressGuard;
 use std::sync::Arc;
@@ -11,7 +11,9 @@ use std::sync::Arc;
 /// The transport's part of a connection; dropping it cuts the connection.
 pub(crate) enum Wire {
     /// See [`crate::Transport::Russh`].
-    Russh(Arc<Line>),
+    Russh(Arc<over_russh::Line>),
+    /// See [`crate::Transport::Openssh`].
+    Openssh(over_openssh::Line),
 }
 
 /// One authenticated connection.
@@ -29,6 +31,7 @@ impl Connection {
     pub(crate) async fn exec(&self) -> Result<Started, Failure> {
         match &self.wire {
             Wire::Russh(line) => line.exec().await,
+            Wire::Openssh(line) => line.exec().await,
         }
     }
 
@@ -36,6 +39,7 @@ impl Connection {
     pub(crate) fn lost(&self, step: Step) -> Failure {
         match &self.wire {
             Wire::Russh(line) => line.lost(step),
+            Wire::Openssh(line) => line.lost(step),
         }
     }
 
@@ -43,6 +47,7 @@ impl Connection {
     pub(crate) async fn end(&self) {
         match &self.wire {
             Wire::Russh(line) => line.end().await,
+            Wire::Openssh(line) => line.end(),
         }
     }
 
@@ -52,6 +57,6 @@ impl Connection {
             |(peer, key): (&Peer, &String)| Peer { host_key: HostKeyExpectation::Pinned(key.clone()), ..peer.clone() };
         let mut servers: Vec<Peer> = self.route.servers().zip(&self.host_keys).map(pinned).collect();
         let peer = servers.pop().unwrap_or_else(|| self.route.peer.clone());
-        Route { transport: self.route.transport, jumps: servers, peer }
+        Route { transport: self.route.transport.clone(), jumps: servers, peer }
     }
 }

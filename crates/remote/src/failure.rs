@@ -45,6 +45,11 @@ pub(crate) fn lost(step: Step, observer: &Observer) -> Failure {
     }
 }
 
+/// Nothing more comes, and whoever knew why is gone.
+pub(crate) fn stopped(step: Step) -> Failure {
+    Failure::new(step, FailureCode::ConnectionLost, "the connection ended before the program did.")
+}
+
 /// Nothing came for too long.
 pub(crate) fn stalled(step: Step, detail: &str) -> Failure {
     Failure::new(step, FailureCode::Stalled, detail)

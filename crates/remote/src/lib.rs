@@ -9,6 +9,7 @@ mod connection;
 mod failure;
 mod greeting;
 mod host_key;
+mod over_openssh;
 mod over_russh;
 mod peer;
 mod program;

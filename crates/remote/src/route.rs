@@ -1,15 +1,19 @@
 //! The way to a server: which program speaks SSH, through which other servers, and who is at the end.
 
 use crate::Peer;
+use std::path::PathBuf;
 
 /// Who speaks SSH for us.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Transport {
     /// The library in this process.
     #[default]
     Russh,
     /// The worker's own `ssh`, told everything by a file of ours.
-    Openssh,
+    Openssh {
+        /// The operator's own configuration, which may add to ours but changes nothing of it.
+        include: Option<PathBuf>,
+    },
 }
 
 /// The way to a server. It has no `Debug`: it holds secrets.

@@ -11,6 +11,8 @@ use russh::client::Msg;
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::ChildStdin;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -41,6 +43,8 @@ pub(crate) type Item = Result<Event, Failure>;
 pub(crate) enum Input {
     /// A channel's.
     Russh(ChannelWriteHalf<Msg>),
+    /// That of an `ssh`, until it was ended.
+    Openssh(Option<ChildStdin>),
 }
 
 /// The input did not take it: the connection is lost.
@@ -50,12 +54,25 @@ impl Input {
     async fn write(&mut self, bytes: Bytes) -> Result<(), NotTaken> {
         match self {
             Self::Russh(input) => input.data_bytes(bytes).await.map_err(|_| NotTaken),
+            Self::Openssh(input) => {
+                if let Some(input) = input
+                    && input.write_all(&bytes).await.is_ok()
+                {
+                    return Ok(());
+                }
+                // Its `ssh` is over, or the program there reads no more: how that ended is on its way.
+                std::future::pending().await
+            }
         }
     }
 
     async fn end(&mut self) -> Result<(), NotTaken> {
         match self {
             Self::Russh(input) => input.eof().await.map_err(|_| NotTaken),
+            Self::Openssh(input) => {
+                drop(input.take());
+                Ok(())
+            }
         }
     }
 }

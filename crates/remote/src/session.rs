@@ -1,8 +1,7 @@
 //! One authenticated connection to one server.
 
 use crate::connection::{Connection, Wire};
-use crate::over_russh;
-use crate::{Route, Running, failure, program};
+use crate::{Route, Running, Transport, failure, over_openssh, over_russh, program};
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_egress::EgressGuard;
 use std::sync::{Arc, Weak};
@@ -83,10 +82,18 @@ impl Session {
     ) -> Result<Self, ConnectError> {
         let route = route.into();
         let mut shown = Vec::with_capacity(route.jumps.len() + 1);
-        let connected = over_russh::connect(guard, &route, timing, &mut shown).await;
+        let connected = match &route.transport {
+            Transport::Russh => {
+                let line = over_russh::connect(guard, &route, timing, &mut shown).await;
+                line.map(|line| Wire::Russh(Arc::new(line)))
+            }
+            Transport::Openssh { include } => {
+                let line = over_openssh::connect(guard, &route, timing, include.clone(), &mut shown).await;
+                line.map(Wire::Openssh)
+            }
+        };
         match connected {
-            Ok(line) => {
-                let wire = Wire::Russh(Arc::new(line));
+            Ok(wire) => {
                 let host_keys = shown.into_iter().flatten().collect();
                 let connection = Connection { wire, guard: guard.clone(), route, timing, host_keys };
                 Ok(Self { connection: Arc::new(connection), turn: Weak::new() })

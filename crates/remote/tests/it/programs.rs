@@ -1,6 +1,6 @@
 //! Programs and their variables: what comes back, and what no shell ever parses.
 
-use crate::support::{Bench, guard, hasty, outcome};
+use crate::support::{Bench, Reach, guard, hasty, outcome, over_each_way};
 use bytes::Bytes;
 use holdfast_domain::FailureCode;
 use holdfast_remote::{Event, Session, opening};
@@ -41,15 +41,14 @@ fn expected() -> Vec<u8> {
     HOSTILE.iter().flat_map(|v| [v.as_bytes(), b"\0"].concat()).collect()
 }
 
-#[tokio::test]
-async fn hostile_values_come_back_unchanged_through_every_login_shell() {
+async fn hostile_values_come_back_unchanged_through_every_login_shell(reach: Reach) {
     let fields: Vec<&[u8]> = HOSTILE.iter().map(|v| v.as_bytes()).collect();
     for shell in ["/bin/dash", "/bin/bash", "/usr/bin/fish", "/usr/bin/tcsh"] {
         if !std::path::Path::new(shell).exists() {
             eprintln!("{shell} is not installed");
             continue;
         }
-        let bench = Bench::with("", Login::create_with(shell, None).unwrap());
+        let bench = Bench::with(reach, "", Login::create_with(shell, None).unwrap());
         let mut running = bench.session().await.start(ECHO, &fields).await.unwrap();
         running.end_input().await.unwrap();
         let (stdout, stderr, status) = outcome(&mut running).await;
@@ -78,9 +77,8 @@ fn hostile_values_come_back_unchanged_from_every_sh() {
     }
 }
 
-#[tokio::test]
-async fn output_errors_and_the_programs_own_status_arrive() {
-    let bench = Bench::new();
+async fn output_errors_and_the_programs_own_status_arrive(reach: Reach) {
+    let bench = Bench::new(reach);
     let mut session = bench.session().await;
     let mut running = session.start("printf out; printf err >&2; exit 7", &[]).await.unwrap();
     let (stdout, stderr, status) = outcome(&mut running).await;
@@ -90,17 +88,15 @@ async fn output_errors_and_the_programs_own_status_arrive() {
     assert!(process.leads && process.pid > 1 && process.started != "-", "{process:?}");
 }
 
-#[tokio::test]
-async fn the_end_comes_after_the_last_output_even_if_the_status_came_before() {
-    let bench = Bench::new();
+async fn the_end_comes_after_the_last_output_even_if_the_status_came_before(reach: Reach) {
+    let bench = Bench::new(reach);
     let mut running = bench.session().await.start("(sleep 0.5; echo late) & echo early; exit 3", &[]).await.unwrap();
     let (stdout, _, status) = outcome(&mut running).await;
     assert_eq!((stdout.as_slice(), status), (&b"early\nlate\n"[..], Ok(3)));
 }
 
-#[tokio::test]
-async fn a_killed_program_is_a_failure_and_not_an_end() {
-    let bench = Bench::new();
+async fn a_killed_program_is_a_failure_and_not_an_end(reach: Reach) {
+    let bench = Bench::new(reach);
     let mut running = bench.session().await.start("echo some; kill -s KILL $$", &[]).await.unwrap();
     let (_, _, status) = outcome(&mut running).await;
     let failure = status.unwrap_err();
@@ -108,9 +104,16 @@ async fn a_killed_program_is_a_failure_and_not_an_end() {
     assert!(failure.detail.contains("KILL"), "{failure}");
 }
 
-#[tokio::test]
-async fn programs_follow_each_other_on_a_connection_but_never_share_it() {
-    let bench = Bench::new();
+async fn every_status_is_the_programs_own(reach: Reach) {
+    let bench = Bench::new(reach);
+    for (program, status) in [("exit 0", 0), ("exit 1", 1), ("exit 254", 254), ("exit 255", 255)] {
+        let mut running = bench.session().await.start(program, &[]).await.unwrap();
+        assert_eq!(outcome(&mut running).await.2, Ok(status), "{program}");
+    }
+}
+
+async fn programs_follow_each_other_on_a_connection_but_never_share_it(reach: Reach) {
+    let bench = Bench::new(reach);
     let mut session = bench.session().await;
     let mut first = session.start("read -r _", &[]).await.unwrap();
     assert_eq!(session.start("true", &[]).await.err().unwrap().code, FailureCode::Internal);
@@ -121,9 +124,8 @@ async fn programs_follow_each_other_on_a_connection_but_never_share_it() {
     assert_eq!(outcome(&mut second).await.2, Ok(4));
 }
 
-#[tokio::test]
-async fn much_input_arrives_whole() {
-    let bench = Bench::new();
+async fn much_input_arrives_whole(reach: Reach) {
+    let bench = Bench::new(reach);
     let mut running = bench.session().await.start("wc -c", &[]).await.unwrap();
     let piece = Bytes::from(vec![7_u8; 1 << 20]);
     for _ in 0..48 {
@@ -135,9 +137,8 @@ async fn much_input_arrives_whole() {
     assert_eq!(String::from_utf8(stdout).unwrap().trim(), (48 << 20).to_string());
 }
 
-#[tokio::test]
-async fn a_program_that_ends_before_its_input_says_why() {
-    let bench = Bench::new();
+async fn a_program_that_ends_before_its_input_says_why(reach: Reach) {
+    let bench = Bench::new(reach);
     let mut running = bench.session().await.start("echo enough >&2; exit 5", &[]).await.unwrap();
     let piece = Bytes::from(vec![7_u8; 1 << 20]);
     let failure = loop {
@@ -150,10 +151,9 @@ async fn a_program_that_ends_before_its_input_says_why() {
     assert!(stderr.ends_with("enough\n") && status == Ok(5), "{stderr} {status:?}");
 }
 
-#[tokio::test]
-async fn a_forced_command_is_refused_instead_of_mistaken_for_the_program() {
-    let bench = Bench::with("ForceCommand /bin/false", Login::create().unwrap());
-    let mut session = Session::connect_with(&guard(), &bench.peer(), hasty()).await.unwrap();
+async fn a_forced_command_is_refused_instead_of_mistaken_for_the_program(reach: Reach) {
+    let bench = Bench::with(reach, "ForceCommand /bin/false", Login::create().unwrap());
+    let mut session = Session::connect_with(&guard(), bench.route(), hasty()).await.unwrap();
     let ended = match session.start("echo hi", &[]).await {
         Ok(mut running) => loop {
             match running.next().await {
@@ -165,4 +165,16 @@ async fn a_forced_command_is_refused_instead_of_mistaken_for_the_program() {
         Err(_) => true,
     };
     assert!(ended);
+}
+
+over_each_way! {
+    hostile_values_come_back_unchanged_through_every_login_shell,
+    output_errors_and_the_programs_own_status_arrive,
+    the_end_comes_after_the_last_output_even_if_the_status_came_before,
+    a_killed_program_is_a_failure_and_not_an_end,
+    every_status_is_the_programs_own,
+    programs_follow_each_other_on_a_connection_but_never_share_it,
+    much_input_arrives_whole,
+    a_program_that_ends_before_its_input_says_why,
+    a_forced_command_is_refused_instead_of_mistaken_for_the_program,
 }

@@ -2,27 +2,96 @@
 
 use holdfast_domain::Failure;
 use holdfast_egress::{EgressDefault, EgressGuard};
-use holdfast_remote::{Credential, Event, HostKeyExpectation, Peer, Running, Session, Timing};
+use holdfast_remote::{Credential, Event, HostKeyExpectation, Peer, Route, Running, Session, Timing, Transport};
 use holdfast_testbed::sshd::{Login, Sshd, key_pair};
 use secrecy::SecretString;
 use std::time::{Duration, Instant};
 
+/// One of the ways that a server is reached: what the suite says holds for each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    Russh,
+    RusshThroughAJumpHost,
+    Openssh,
+    OpensshThroughAJumpHost,
+}
+
+impl Reach {
+    pub fn has_jump_host(self) -> bool {
+        matches!(self, Self::RusshThroughAJumpHost | Self::OpensshThroughAJumpHost)
+    }
+
+    pub fn is_openssh(self) -> bool {
+        matches!(self, Self::Openssh | Self::OpensshThroughAJumpHost)
+    }
+
+    fn transport(self) -> Transport {
+        if self.is_openssh() { Transport::Openssh { include: None } } else { Transport::Russh }
+    }
+}
+
+/// One test for each way.
+macro_rules! over_each_way {
+    ($($test:ident),+ $(,)?) => {
+        over_each_way!(@ russh, Russh, $($test),+);
+        over_each_way!(@ russh_through_a_jump_host, RusshThroughAJumpHost, $($test),+);
+        over_each_way!(@ openssh, Openssh, $($test),+);
+        over_each_way!(@ openssh_through_a_jump_host, OpensshThroughAJumpHost, $($test),+);
+    };
+    (@ $way:ident, $reach:ident, $($test:ident),+) => {
+        mod $way {
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    super::$test(crate::support::Reach::$reach).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use over_each_way;
+
 pub struct Bench {
+    pub reach: Reach,
+    /// Which everything else may have been told to go through.
+    pub jump: Option<Sshd>,
     pub sshd: Sshd,
     pub login: Login,
     pub key: String,
 }
 
 impl Bench {
-    pub fn new() -> Self {
-        Self::with("", Login::create().unwrap())
+    pub fn new(reach: Reach) -> Self {
+        Self::with(reach, "", Login::create().unwrap())
     }
 
-    pub fn with(settings: &str, login: Login) -> Self {
+    /// A server, and a jump host where there is one, with these settings.
+    pub fn with(reach: Reach, settings: &str, login: Login) -> Self {
         let sshd = Sshd::start_with(settings).unwrap();
         let (key, public) = key_pair().unwrap();
         sshd.authorize(login.name(), &public).unwrap();
-        Self { sshd, login, key }
+        let jump = reach.has_jump_host().then(|| {
+            let jump = Sshd::start().unwrap();
+            jump.authorize(login.name(), &public).unwrap();
+            jump
+        });
+        Self { reach, jump, sshd, login, key }
+    }
+
+    /// The way to the server.
+    pub fn route(&self) -> Route {
+        self.route_to(self.peer())
+    }
+
+    /// The way to something in its place.
+    pub fn route_to(&self, peer: Peer) -> Route {
+        let jumps = self.jump.iter().map(|jump| Peer {
+            port: jump.port(),
+            credential: Credential::PrivateKey(SecretString::from(self.key.clone())),
+            host_key: HostKeyExpectation::Pinned(jump.host_key().unwrap()),
+            ..self.peer()
+        });
+        Route { transport: self.reach.transport(), jumps: jumps.collect(), peer }
     }
 
     pub fn peer(&self) -> Peer {
@@ -36,7 +105,7 @@ impl Bench {
     }
 
     pub async fn session(&self) -> Session {
-        Session::connect(&guard(), &self.peer()).await.unwrap()
+        Session::connect(&guard(), self.route()).await.unwrap()
     }
 
     /// Waits until the login runs `what`.
