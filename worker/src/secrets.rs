@@ -37,7 +37,11 @@ pub async fn server_way(
     }
     let peer = peer(context, tx, server, task).await?;
     let (jumps, jump_rows) = jumps.into_iter().unzip();
-    Ok(Way { route: Route { transport: Transport::Russh, jumps, peer }, jump_rows })
+    let transport = match server.transport.as_str() {
+        "openssh" => Transport::Openssh { include: context.config.ssh.openssh_config_file.clone() },
+        _ => Transport::Russh,
+    };
+    Ok(Way { route: Route { transport, jumps, peer }, jump_rows })
 }
 
 async fn peer(

@@ -29,6 +29,8 @@ struct ConnectionView {
     is_database_password_set: bool,
     /// `team_key`, `password`, `private_key`.
     auth_method: String,
+    /// `russh`, `openssh`.
+    transport: String,
     /// The servers through which it is reached, in order.
     jump: Vec<i64>,
 }
@@ -56,6 +58,7 @@ impl RemoteServerView {
                 port: row.port,
                 is_database_password_set: row.sealed_database_password.is_some(),
                 auth_method: row.auth_method,
+                transport: row.transport,
                 jump: row.jump_ids,
             },
             status: ServerStatusView {

@@ -13,7 +13,7 @@ pub(crate) enum Wire {
     /// See [`crate::Transport::Russh`].
     Russh(Arc<over_russh::Line>),
     /// See [`crate::Transport::Openssh`].
-    Openssh(over_openssh::Line),
+    Openssh(Arc<over_openssh::Line>),
 }
 
 /// One authenticated connection.

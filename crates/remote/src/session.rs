@@ -89,7 +89,7 @@ impl Session {
             }
             Transport::Openssh { include } => {
                 let line = over_openssh::connect(guard, &route, timing, include.clone(), &mut shown).await;
-                line.map(Wire::Openssh)
+                line.map(|line| Wire::Openssh(Arc::new(line)))
             }
         };
         match connected {

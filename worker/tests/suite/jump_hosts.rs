@@ -78,7 +78,22 @@ impl Behind {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_only_a_jump_host_reaches_is_backed_up() {
+    backed_up_over("russh").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_only_a_jump_host_reaches_is_backed_up_with_the_systems_ssh() {
+    backed_up_over("openssh").await;
+}
+
+async fn backed_up_over(transport: &str) {
     let behind = Behind::new().await;
+    sqlx::query("UPDATE remote_servers SET transport = $2 WHERE team_id = $1")
+        .bind(behind.world.team_id)
+        .bind(transport)
+        .execute(&behind.world.pool)
+        .await
+        .unwrap();
     let worker = behind.worker("trust").await;
     let run = behind.world.queue_run().await;
     let row = behind.world.until_over(run).await;

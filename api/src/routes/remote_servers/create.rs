@@ -1,6 +1,7 @@
 //! `POST /api/remote-servers`
 
-use super::{Body, jump_hosts, secrets, taken};
+use super::jump_hosts::Way;
+use super::{Body, secrets, taken};
 use crate::extract::{Authorized, PageBody, may};
 use crate::limits;
 use crate::problem::Problem;
@@ -54,12 +55,13 @@ pub async fn create_remote_server(
         sealed_private_key: seal.seal(SealedColumn::ServerPrivateKey, private_key).await?,
         sealed_database_password: seal.seal(SealedColumn::ServerDatabasePassword, database_password).await?,
         auth_method,
-        transport: "russh".to_owned(),
+        transport: body.transport.unwrap_or_else(|| "russh".to_owned()),
         jump_ids: body.jump.unwrap_or_default(),
         pinned_host_key: body.host_key,
     };
     let tx = state.store().for_team(&auth.access).await?;
-    jump_hosts::check(&tx, &new.jump_ids, None).await?;
+    let way = Way { transport: &new.transport, auth_method: &new.auth_method, jump: &new.jump_ids, own: None };
+    way.check(&tx).await?;
     limits::take(&state, &tx, Limit::RemoteServers).await?;
     let row = tx.remote_servers().create(new, state.now()).await.map_err(taken)?;
     let subject = format!("remote_servers:{}", row.id);

@@ -16,21 +16,42 @@ pub(super) fn read(fields: &mut Fields) -> Option<Vec<i64>> {
     fields.integers("jump", Presence::Optional, JUMPS_MAX).or(is_taken_away.then(Vec::new))
 }
 
-/// 422 for an id that is not the team's, and for the server itself, `own`. The rows are kept until the transaction ends:
-/// a jump host that somebody deletes meanwhile is seen here, or sees this server.
-///
-/// # Errors
-/// As said, or the database failed.
-pub(super) async fn check(tx: &TeamTx, jump: &[i64], own: Option<RemoteServerId>) -> Result<(), Problem> {
-    if jump.is_empty() {
-        return Ok(());
+/// How a server is to be reached.
+pub(super) struct Way<'a> {
+    pub(super) transport: &'a str,
+    pub(super) auth_method: &'a str,
+    pub(super) jump: &'a [i64],
+    /// The server itself, where it is there already.
+    pub(super) own: Option<RemoteServerId>,
+}
+
+impl Way<'_> {
+    /// 422 for an id that is not the team's, for the server itself, and where `ssh` would need a password. The rows are
+    /// kept until the transaction ends: a jump host that somebody deletes meanwhile is seen here, or sees this server.
+    ///
+    /// # Errors
+    /// As said, or the database failed.
+    pub(super) async fn check(&self, tx: &TeamTx) -> Result<(), Problem> {
+        let refused = |field: &str, text: String| Err(Problem::validation(FieldErrors::one(field, text)));
+        let needs_keys = self.transport == "openssh";
+        if needs_keys && self.auth_method == "password" {
+            let text = "The transport openssh logs in with keys only: choose another auth_method.";
+            return refused("transport", text.to_owned());
+        }
+        if self.jump.is_empty() {
+            return Ok(());
+        }
+        let can_exist = self.jump.iter().all(|id| (1..=MAX_ID).contains(id));
+        let kept = if can_exist { tx.remote_servers().keep(self.jump).await? } else { Vec::new() };
+        if kept.len() != self.jump.len() || self.own.is_some_and(|own| self.jump.contains(&own.0)) {
+            return refused("jump", texts::selected("jump"));
+        }
+        if needs_keys && kept.iter().any(|row| row.auth_method == "password") {
+            let text = "The transport openssh logs in with keys only, and a jump host has a password.";
+            return refused("jump", text.to_owned());
+        }
+        Ok(())
     }
-    let can_exist = jump.iter().all(|id| (1..=MAX_ID).contains(id));
-    let is_there = can_exist && tx.remote_servers().keep(jump).await?.len() == jump.len();
-    if !is_there || own.is_some_and(|own| jump.contains(&own.0)) {
-        return Err(Problem::validation(FieldErrors::one("jump", texts::selected("jump"))));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -111,5 +132,27 @@ mod tests {
         let changed = app.expect(&ann, ("PUT", &path), json!({"jump": jump, "password": "CANARY"}), 200).await;
         assert_eq!(changed["data"]["host_key"], Value::Null);
         assert_eq!(changed["data"]["connection"]["jump"], jump);
+    }
+
+    #[tokio::test]
+    async fn openssh_is_for_servers_with_keys() {
+        let app = App::start().await;
+        let ann = app.person("ann@example.com", Abilities::All).await;
+        let make = async |host: &str, more: Value, status: u16| {
+            app.expect(&ann, ("POST", "/api/remote-servers"), server(host, &more), status).await
+        };
+        let keyed = make("a.example", json!({"transport": "openssh"}), 201).await;
+        assert_eq!(keyed["data"]["connection"]["transport"], "openssh");
+        assert_eq!(make("b.example", json!({}), 201).await["data"]["connection"]["transport"], "russh");
+        make("c.example", json!({"transport": "telnet"}), 422).await;
+        let password = json!({"auth_method": "password", "password": "CANARY"});
+        let with_password = make("d.example", password, 201).await["data"]["id"].clone();
+        let both = json!({"auth_method": "password", "password": "CANARY", "transport": "openssh"});
+        assert!(make("e.example", both, 422).await["errors"]["transport"].is_array());
+        let through = json!({"transport": "openssh", "jump": [with_password]});
+        assert!(make("f.example", through, 422).await["errors"]["jump"].is_array());
+        let path = format!("/api/remote-servers/{with_password}");
+        let refused = app.expect(&ann, ("PUT", &path), json!({"transport": "openssh"}), 422).await;
+        assert!(refused["errors"]["transport"].is_array(), "{refused}");
     }
 }

@@ -21,6 +21,8 @@ use validator::Validate;
 
 const AUTH_METHODS: [&str; 3] = ["team_key", "password", "private_key"];
 
+const TRANSPORTS: [&str; 2] = ["russh", "openssh"];
+
 /// What is sealed in a row.
 const SECRETS: &SealedFields<rows::remote_servers::Model> = &[
     ("password", |row| row.sealed_password.as_deref()),
@@ -63,6 +65,8 @@ pub(crate) struct Body {
     /// The servers through which it is reached, in order, at most three: the first one is reached from here, each other one
     /// from the one before it, and what a jump host is itself reached through does not count.
     jump: Option<Vec<i64>>,
+    /// `russh` (default) or `openssh`: the worker's own `ssh`, with the operator's configuration, and with keys only.
+    transport: Option<String>,
 }
 
 impl Body {
@@ -78,6 +82,7 @@ impl Body {
             private_key: fields.secret("private_key", Presence::Optional, true),
             host_key: fields.parsed("host_key", Presence::Optional, rules::host_key),
             jump: jump_hosts::read(fields),
+            transport: fields.one_of("transport", Presence::Optional, &TRANSPORTS),
         };
         fields.check(&body);
         body.normalised(fields)

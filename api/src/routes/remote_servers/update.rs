@@ -3,7 +3,8 @@
 //! A stored secret and a pinned host key belong to the peer they were given for. Whoever may change a server but not
 //! read its secrets must not get them by pointing the server at a host of their own.
 
-use super::{Body, jump_hosts, secrets, taken};
+use super::jump_hosts::Way;
+use super::{Body, secrets, taken};
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
 use crate::problem::{FieldErrors, Problem};
@@ -37,9 +38,13 @@ pub async fn update_remote_server(
     let clears_database_password = fields.is_null("database_password");
     fields.finish()?;
     let change = Change { clears_database_password, ..Change::of(&row, body) };
-    if let Some(jump) = &change.body.jump {
-        jump_hosts::check(&tx, jump, Some(id)).await?;
-    }
+    let way = Way {
+        transport: change.body.transport.as_ref().unwrap_or(&row.transport),
+        auth_method: &change.auth_method,
+        jump: change.body.jump.as_ref().unwrap_or(&row.jump_ids),
+        own: Some(id),
+    };
+    way.check(&tx).await?;
     change.refuse_strangers(&tx, &row).await?;
     let before = row.clone();
     let row = change.apply(row, &state).await?;
@@ -143,6 +148,7 @@ impl Change {
         }
         row.port = self.body.port.and_then(|port| i32::try_from(port).ok()).unwrap_or(row.port);
         row.label = self.body.label.unwrap_or(row.label);
+        row.transport = self.body.transport.unwrap_or(row.transport);
         row.jump_ids = self.body.jump.unwrap_or(row.jump_ids);
         row.host = self.body.ip_address.unwrap_or(row.host);
         row.username = self.body.username.unwrap_or(row.username);
