@@ -277,6 +277,20 @@ impl App {
         made["data"]["id"].as_i64().unwrap()
     }
 
+    /// A script of a person's team.
+    pub async fn script(&self, person: &Person, label: &str) -> i64 {
+        let body = json!({"label": label, "body": "true", "parameters": [{"name": "ROOT"}]});
+        let made = self.expect(person, ("POST", "/api/scripts"), body, 201).await;
+        made["data"]["id"].as_i64().unwrap()
+    }
+
+    /// A secret of scripts of a person's team.
+    pub async fn script_secret(&self, person: &Person, name: &str) -> i64 {
+        let body = json!({"name": name, "value": "CANARY-script-secret"});
+        let made = self.expect(person, ("POST", "/api/script-secrets"), body, 201).await;
+        made["data"]["id"].as_i64().unwrap()
+    }
+
     /// A notification stream of a person's team, with nothing in it that could be opened.
     pub async fn stream(&self, person: &Person) -> i64 {
         let sql = "INSERT INTO notification_streams (team_id, user_id, label, type, seal_id, sealed_value)

@@ -36,6 +36,10 @@ pub struct Model {
     pub started_at: Option<DateTimeUtc>,
     pub completed_at: Option<DateTimeUtc>,
     pub log_deleted_at: Option<DateTimeUtc>,
+    pub scripts_owed_at: Option<DateTimeUtc>,
+    pub scripts_retry_at: DateTimeUtc,
+    pub scripts_tries: i32,
+    pub committed_as: Option<String>,
 }
 
 /// No relations are declared: joins are written where they are used.

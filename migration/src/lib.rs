@@ -83,6 +83,8 @@ migrations! {
     m20261129_000042_schedules,
     m20261129_000043_due_tasks,
     m20261129_000045_taking,
-    m20261129_000052_ways_to_servers,
     m20261129_000048_live_view,
+    m20261129_000050_scripts,
+    m20261129_000051_run_scripts,
+    m20261129_000052_ways_to_servers,
 }

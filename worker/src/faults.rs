@@ -18,6 +18,8 @@ pub enum FaultPoint {
     Streaming,
     /// The source ended well, nothing is visible yet.
     SourceEnded,
+    /// Scripts before are about to begin, and that they must be undone is recorded.
+    ScriptsOwed,
     /// The objects are visible at the destinations.
     Stored,
     /// They were read back.
@@ -52,6 +54,9 @@ impl FaultPoint {
         Self::Committed,
     ];
 
+    /// Those of a run with scripts alone.
+    pub const OF_SCRIPTS: [FaultPoint; 1] = [Self::ScriptsOwed];
+
     /// Those of a prune, in order.
     pub const OF_PRUNES: [FaultPoint; 3] = [Self::PrunePlanned, Self::PruneHalf, Self::PruneDeleted];
 
@@ -67,6 +72,7 @@ impl FaultPoint {
             Self::Noted => "noted",
             Self::Streaming => "streaming",
             Self::SourceEnded => "source_ended",
+            Self::ScriptsOwed => "scripts_owed",
             Self::Stored => "stored",
             Self::Verified => "verified",
             Self::ManifestWritten => "manifest_written",
@@ -133,7 +139,11 @@ impl FaultPoints {
             Some((name, _)) => (name, Act::Hold(new_hold())),
             None => (value, Act::Kill),
         };
-        let all = FaultPoint::ALL.into_iter().chain(FaultPoint::OF_PRUNES).chain(FaultPoint::OF_COPIES);
+        let all = FaultPoint::ALL
+            .into_iter()
+            .chain(FaultPoint::OF_SCRIPTS)
+            .chain(FaultPoint::OF_PRUNES)
+            .chain(FaultPoint::OF_COPIES);
         let point = { all }.find(|point| point.name() == name);
         Self { armed: point.map(|point| Arc::new((point, act))) }
     }

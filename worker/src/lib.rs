@@ -20,6 +20,7 @@ pub mod places;
 pub mod reconcile;
 pub mod register;
 pub mod schedules;
+pub mod scripts;
 pub mod secrets;
 pub mod server;
 pub mod start;

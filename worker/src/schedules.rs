@@ -3,7 +3,7 @@
 use crate::context::WorkerContext;
 use crate::reconcile::{
     absence, account_mails, closings, copy_leftovers, deliveries, digests, due_tasks, leftovers, login_failures,
-    prunes, purges, recycle_bin, stray_copies, stray_own_backups, stray_restores, stray_runs, worker_row,
+    owed_scripts, prunes, purges, recycle_bin, stray_copies, stray_own_backups, stray_restores, stray_runs, worker_row,
 };
 use holdfast_store::StoreError;
 use std::time::Duration;
@@ -37,6 +37,7 @@ pub async fn run_loops(context: &WorkerContext, stop: &CancellationToken) {
         often("copy_leftovers").run(|| copy_leftovers::reconcile(context)),
         often("leftovers").run(|| leftovers::reconcile(context)),
         often("login_failures").run(|| login_failures::reconcile(context)),
+        often("owed_scripts").run(|| owed_scripts::reconcile(context)),
         often("prunes").run(|| prunes::reconcile(context)),
         often("recycle_bin").run(|| recycle_bin::reconcile(context)),
         purge.run(|| purges::reconcile(context)),

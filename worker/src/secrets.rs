@@ -209,6 +209,15 @@ pub fn server_database_password(
     open_optional(context, &place, server.sealed_database_password.as_deref(), "the server's database password")
 }
 
+/// Opens the value of a secret that scripts are given.
+///
+/// # Errors
+/// It does not open.
+pub fn script_secret(context: &WorkerContext, row: &rows::script_secrets::Model) -> Result<SecretString, Failure> {
+    let place = SealContext::new(TeamId(row.team_id), SealedColumn::ScriptSecretValue, row.seal_id);
+    open_text(context, &place, &row.sealed_value, &format!("the script secret {:?}", row.name))
+}
+
 /// What the user reads when the database failed; the operator's log has the reason.
 #[must_use]
 pub fn store_failure(step: Step, error: &StoreError) -> Failure {

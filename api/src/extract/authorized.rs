@@ -135,6 +135,7 @@ needs! {
     ViewBackupDestinations, CreateBackupDestinations, UpdateBackupDestinations, DeleteBackupDestinations,
     ViewRemoteServers, CreateRemoteServers, UpdateRemoteServers, DeleteRemoteServers,
     ViewNotificationStreams, CreateNotificationStreams, UpdateNotificationStreams, DeleteNotificationStreams,
+    ViewScripts, ManageScripts,
     ViewBackupTasks, CreateBackupTasks, UpdateBackupTasks, DeleteBackupTasks, RunBackupTasks,
     ViewBackups, UpdateBackups, DeleteBackups, DownloadBackups, RestoreBackups, ViewAuditEvents,
 }

@@ -6,7 +6,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use holdfast_domain::ids::{
     BackupCopyId, BackupDestinationId, BackupId, BackupRunId, BackupTaskId, DeliveryId, NotificationStreamId,
-    OwnBackupId, RemoteServerId, RestoreId, SessionId, TagId, TeamId, TokenId, UserId,
+    OwnBackupId, RemoteServerId, RestoreId, ScriptId, ScriptSecretId, SessionId, TagId, TeamId, TokenId, UserId,
 };
 
 /// Largest id: what a JavaScript number holds exactly.
@@ -42,6 +42,8 @@ path_ids! {
     RestoreId = "Restore",
     OwnBackupId = "Backup",
     NotificationStreamId = "Notification stream",
+    ScriptId = "Script",
+    ScriptSecretId = "Script secret",
     DeliveryId = "Delivery",
     UserId = "User",
     SessionId = "Session",

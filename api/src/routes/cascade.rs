@@ -38,12 +38,30 @@ impl Cascade {
             );
             return Err(Problem::in_use(message, json!({"backup_tasks": tasks})));
         }
-        if access.allows(Ability::CascadeDelete) {
-            Ok(())
-        } else {
-            Err(Problem::missing_ability(Ability::CascadeDelete))
-        }
+        may_cascade(access)
     }
+
+    /// Whether a thing that `tasks` tasks use may be deleted and taken off them; the tasks stay.
+    ///
+    /// # Errors
+    /// As [`Cascade::permits`].
+    pub fn permits_taking_off(&self, access: &Access, thing: &str, tasks: usize) -> Result<(), Problem> {
+        if tasks == 0 {
+            return Ok(());
+        }
+        if self.0 {
+            return may_cascade(access);
+        }
+        let message = format!(
+            "The {thing} is used by {tasks} backup task(s). Take it off them first, or repeat with ?cascade=1: they then \
+             run without it."
+        );
+        Err(Problem::in_use(message, json!({"backup_tasks": tasks})))
+    }
+}
+
+fn may_cascade(access: &Access) -> Result<(), Problem> {
+    if access.allows(Ability::CascadeDelete) { Ok(()) } else { Err(Problem::missing_ability(Ability::CascadeDelete)) }
 }
 
 /// Ends tasks: no more schedules, unfinished runs are asked to stop.

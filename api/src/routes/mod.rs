@@ -37,6 +37,8 @@ mod recycle_bin;
 mod remote_servers;
 mod restores;
 mod sanctum;
+mod script_secrets;
+mod scripts;
 mod setup;
 mod ssh_key;
 mod system;
@@ -131,6 +133,24 @@ fn definitions(t: &mut Table) {
     t.row("GET /api/tags/{id}", need(Can::ManageTags), routes!(tags::show::show_tag));
     t.row("PUT /api/tags/{id}", need(Can::ManageTags), routes!(tags::update::update_tag));
     t.row("DELETE /api/tags/{id}", need(Can::ManageTags), routes!(tags::delete::delete_tag));
+    scripts(t);
+}
+
+/// What is run on servers before and after a backup.
+#[rustfmt::skip]
+fn scripts(t: &mut Table) {
+    let need = Need::Ability;
+    t.row("GET /api/scripts", need(Can::ViewScripts), routes!(scripts::list::list_scripts));
+    t.fresh("POST /api/scripts", need(Can::ManageScripts), routes!(scripts::create::create_script));
+    t.row("GET /api/scripts/{id}", need(Can::ViewScripts), routes!(scripts::show::show_script));
+    t.fresh("PUT /api/scripts/{id}", need(Can::ManageScripts), routes!(scripts::update::update_script));
+    t.fresh("DELETE /api/scripts/{id}", need(Can::ManageScripts), routes!(scripts::delete::delete_script));
+    t.fresh("POST /api/scripts/{id}/test", need(Can::ManageScripts), routes!(scripts::test::test_script));
+    t.row("GET /api/script-secrets", need(Can::ViewScripts), routes!(script_secrets::list::list_script_secrets));
+    t.fresh("POST /api/script-secrets", need(Can::ManageScripts), routes!(script_secrets::create::create_script_secret));
+    t.row("GET /api/script-secrets/{id}", need(Can::ViewScripts), routes!(script_secrets::show::show_script_secret));
+    t.fresh("PUT /api/script-secrets/{id}", need(Can::ManageScripts), routes!(script_secrets::update::update_script_secret));
+    t.fresh("DELETE /api/script-secrets/{id}", need(Can::ManageScripts), routes!(script_secrets::delete::delete_script_secret));
 }
 
 /// What is backed up, and what starts it.

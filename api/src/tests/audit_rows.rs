@@ -211,11 +211,27 @@ async fn definitions(walk: &mut Walk) -> Definitions {
     let tag = walk.make("POST /api/tags", json!({"label": "t"}), "tag.create").await;
     walk.act("PUT /api/tags/{id}", &tag, json!({"label": "u"}), &["tag.update"]).await;
     walk.act("DELETE /api/tags/{id}", &tag, none, &["tag.delete"]).await;
+    scripts(walk, &server).await;
     let (server, destination) = (server.as_i64().unwrap(), destination.as_i64().unwrap());
     let mut task = task_body(server, destination);
     task["encryption_password"] = json!("CANARY-passphrase");
     let task = walk.make("POST /api/backup-tasks", task, "backup_task.create").await;
     Definitions { server, destination, task: task.as_i64().unwrap() }
+}
+
+async fn scripts(walk: &mut Walk, server: &Value) {
+    let none = Value::Null;
+    let secret = json!({"name": "db", "value": "CANARY-script one"});
+    let secret = walk.make("POST /api/script-secrets", secret, "script_secret.create").await;
+    let change = json!({"value": "CANARY-script two"});
+    walk.act("PUT /api/script-secrets/{id}", &secret, change, &["script_secret.update"]).await;
+    let script = json!({"label": "s", "body": "mysql -pCANARY-in-a-script"});
+    let script = walk.make("POST /api/scripts", script, "script.create").await;
+    walk.act("PUT /api/scripts/{id}", &script, json!({"body": "echo CANARY-again"}), &["script.update"]).await;
+    let test = json!({"remote_server_id": server});
+    walk.act("POST /api/scripts/{id}/test", &script, test, &["script.test"]).await;
+    walk.act("DELETE /api/scripts/{id}", &script, none.clone(), &["script.delete"]).await;
+    walk.act("DELETE /api/script-secrets/{id}", &secret, none, &["script_secret.delete"]).await;
 }
 
 async fn streams(walk: &mut Walk, stream: &Value) {

@@ -78,9 +78,14 @@ fn with(mut body: Value, path: &[String], value: Value) -> Value {
     body
 }
 
+/// Whether everything was good, and there is nobody here to do it.
+fn needs_worker(answer: &Answer) -> bool {
+    answer.status == 503 && answer.json()["code"] == "no_worker"
+}
+
 fn assert_said_well(what: &str, answer: &Answer) {
     let text = String::from_utf8_lossy(&answer.bytes);
-    assert!(answer.status.as_u16() < 500, "{what}: {} {text}", answer.status);
+    assert!(answer.status.as_u16() < 500 || needs_worker(answer), "{what}: {} {text}", answer.status);
     for inside in ["panicked", "src/", "sqlx", "SQLSTATE", "sea_orm", "postgres:"] {
         assert!(!text.contains(inside), "{what}: {text}");
     }
@@ -106,7 +111,7 @@ async fn every_field_of(share: usize, shares: usize) {
                 let body = with(base.clone(), &field, value.clone());
                 let answer = corpus.world.app.as_who(corpus.who(&row), 1, (&row.method, &path), &body).await;
                 assert_said_well(&format!("{} {}={value:.60}", name(&row), field.join(".")), &answer);
-                was_done |= answer.status.is_success();
+                was_done |= answer.status.is_success() || needs_worker(&answer);
                 checked += 1;
             }
             let after = corpus.rows().await;

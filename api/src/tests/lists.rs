@@ -14,8 +14,8 @@ async fn every_list_sorts_by_what_it_has_and_refuses_what_it_does_not_know() {
     let app = App::start().await;
     let ann = app.person("ann@example.com", Abilities::All).await;
     app.make_operator(&ann).await;
-    let by_label = ["remote-servers", "backup-destinations", "backup-tasks", "backups", "tags"];
-    let by_id = ["backup-runs", "backup-task-logs", "restores", "recycle-bin", "system/backups"];
+    let by_label = ["remote-servers", "backup-destinations", "backup-tasks", "backups", "tags", "scripts"];
+    let by_id = ["backup-runs", "backup-task-logs", "restores", "recycle-bin", "system/backups", "script-secrets"];
     for (list, has_label) in by_label.map(|list| (list, true)).into_iter().chain(by_id.map(|list| (list, false))) {
         for sort in ["id", "-id", "created_at", "-created_at", ""] {
             app.expect(&ann, ("GET", &format!("/api/{list}?sort={sort}")), Value::Null, 200).await;

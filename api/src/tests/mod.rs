@@ -31,6 +31,7 @@ mod pings;
 mod queries;
 mod runs;
 mod schedules;
+mod scripts;
 mod secrets;
 mod sessions;
 mod setup;

@@ -28,6 +28,8 @@ pub(super) struct Team {
     own_backup: i64,
     tag: i64,
     stream: i64,
+    script: i64,
+    script_secret: i64,
     delivery: i64,
 }
 
@@ -101,6 +103,8 @@ impl Team {
             restore: restore["data"]["id"].as_i64().unwrap(),
             own_backup,
             tag: app.tag(&person, "t").await,
+            script: app.script(&person, "s").await,
+            script_secret: app.script_secret(&person, "shop-db").await,
             stream,
             delivery: app.delivery(&person, stream, "dead").await,
             person,
@@ -131,6 +135,8 @@ impl Team {
         let own_backup = sqlx::query(OWN_BACKUP).bind(person.team_id.0).bind(made.destination);
         own_backup.execute(&pool).await.unwrap();
         app.tag(person, &format!("more {round}")).await;
+        app.script(person, &format!("more {round}")).await;
+        app.script_secret(person, &format!("more-{round}")).await;
         let stream = app.stream(person).await;
         app.delivery(person, stream, "dead").await;
         app.session(person).await;
@@ -147,6 +153,8 @@ impl Team {
             ("backup-tasks", _) => self.task,
             ("backup-runs" | "backup-task-logs", _) => self.run,
             ("tags", _) => self.tag,
+            ("scripts", _) => self.script,
+            ("script-secrets", _) => self.script_secret,
             ("notification-streams", _) => self.stream,
             ("deliveries", _) => self.delivery,
             ("backups", _) => self.backup,
@@ -169,6 +177,7 @@ impl Team {
             "jump" => Some(self.jump_host),
             "backup_destination_id" | "backup_destination_ids" => Some(self.destination),
             "tags" => Some(self.tag),
+            "script_id" => Some(self.script),
             "notification_streams" | "notification_stream_id" => Some(self.stream),
             "copy_id" => Some(self.copy),
             other if other.ends_with("_id") || other.ends_with("_ids") => panic!("say here what {other} names"),
@@ -194,6 +203,11 @@ impl Team {
                                                             "notifications": {"on_failure": true}}),
             ("PUT", "/api/notification-settings") => json!({"quiet_until": null}),
             ("POST", "/api/tags") => json!({"label": "t"}),
+            ("POST", "/api/scripts") => json!({"label": "t", "body": "true"}),
+            ("PUT", "/api/scripts/{id}") => json!({"label": "mine now"}),
+            ("POST", "/api/scripts/{id}/test") => json!({"remote_server_id": self.server}),
+            ("POST", "/api/script-secrets") => json!({"name": "another", "value": "v"}),
+            ("PUT", "/api/script-secrets/{id}") => json!({"description": "mine now"}),
             ("PUT", "/api/remote-servers/{id}" | "/api/backup-destinations/{id}") => json!({"label": "mine now"}),
             ("PUT", "/api/notification-streams/{id}" | "/api/tags/{id}") => json!({"label": "mine now"}),
             ("PATCH", "/api/backups/{id}") => json!({"held": true}),

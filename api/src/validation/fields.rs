@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use validator::Validate;
 
+mod objects;
+
 /// Whether absent fields may be absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -316,25 +318,6 @@ impl Fields {
             }
         }
         Some(numbers)
-    }
-
-    /// An object within the body, read by `read`; its errors come back under `name.…`.
-    pub fn object<T>(&mut self, name: &str, presence: Presence, read: impl FnOnce(&mut Fields) -> T) -> Option<T> {
-        let value = self.value(name, presence, false)?;
-        let key = self.key(name);
-        let Value::Object(map) = value else {
-            self.errors.push(&key, texts::must_be(&key, "an object"));
-            return None;
-        };
-        let mut inner = Fields { prefix: format!("{key}."), mode: self.mode, ..Fields::new(map) };
-        let result = read(&mut inner);
-        self.order.append(&mut inner.order);
-        for (field, sentences) in inner.errors.0 {
-            for sentence in sentences {
-                self.errors.push(&field, sentence);
-            }
-        }
-        Some(result)
     }
 
     /// Runs the struct's own rules and adds what they find. A field with an error already gets no second one of them.

@@ -1,12 +1,15 @@
 //! A task in the shape of page 003, with what we add to it behind the page's own fields.
 
 use super::keeping::RetentionView;
+use super::script::ParameterValueSchema;
 use super::time;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use holdfast_domain::schedule::{TimeOfDay, shown_times};
+use holdfast_domain::script::ParameterValues;
 use holdfast_domain::source::{DatabaseSpec, SourceSpec};
 use holdfast_store::repositories::retention::rule_of;
+use holdfast_store::repositories::task_scripts::TaskScript;
 use holdfast_store::repositories::task_surroundings::Surrounding;
 use holdfast_store::rows;
 use serde::Serialize;
@@ -50,6 +53,8 @@ pub struct BackupTaskView {
     tags: Vec<TagOnTaskView>,
     /// Ids of those attached to this task; those of all the team are told of it too.
     notification_streams: Vec<i64>,
+    /// In the order in which they run within their phase.
+    scripts: Vec<ScriptOnTaskView>,
     /// A name for scripts.
     #[schema(required)]
     alias: Option<String>,
@@ -71,6 +76,24 @@ pub struct BackupTaskView {
 struct TagOnTaskView {
     id: i64,
     label: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ScriptOnTaskView {
+    script_id: i64,
+    label: String,
+    /// `before`, `after`.
+    phase: &'static str,
+    /// `always`, `success`, `failure`.
+    run_on: &'static str,
+    /// `abort`, `warn`, `continue`.
+    on_failure: &'static str,
+    /// Null: the script's own.
+    #[schema(required)]
+    timeout_secs: Option<i32>,
+    /// Values by the names of the script's parameters: a text, or `{"secret_name": "…"}`.
+    #[schema(value_type = BTreeMap<String, ParameterValueSchema>)]
+    parameters: ParameterValues,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -197,7 +220,7 @@ impl BackupTaskView {
     pub fn of(row: rows::backup_tasks::Model, context: TaskContext) -> Self {
         let local_zone = row.timezone.as_deref().map_or(context.user_zone, time::zone);
         let schedule = schedule(&row, &context, local_zone);
-        let Surrounding { destination_ids, tags, stream_ids, is_running } = context.surrounding;
+        let Surrounding { destination_ids, tags, stream_ids, scripts, is_running } = context.surrounding;
         Self {
             schedule,
             retention: RetentionView::from(&rule_of(&row)),
@@ -228,6 +251,7 @@ impl BackupTaskView {
             limits: LimitsView { max_duration_secs: row.max_duration_secs },
             tags: tags.into_iter().map(|tag| TagOnTaskView { id: tag.id, label: tag.label }).collect(),
             notification_streams: stream_ids,
+            scripts: scripts.into_iter().map(script).collect(),
             alias: row.alias,
             grace_secs: row.grace_secs,
             next_success_expected_by: time::utc_or_null(
@@ -236,6 +260,18 @@ impl BackupTaskView {
             overdue_since: time::utc_or_null(row.overdue_since),
             is_ping_url_set: row.sealed_ping_url.is_some(),
         }
+    }
+}
+
+fn script((label, script): (String, TaskScript)) -> ScriptOnTaskView {
+    ScriptOnTaskView {
+        script_id: script.script_id,
+        label,
+        phase: script.phase.as_str(),
+        run_on: script.run_on.as_str(),
+        on_failure: script.on_failure.as_str(),
+        timeout_secs: script.timeout_secs,
+        parameters: script.parameters,
     }
 }
 

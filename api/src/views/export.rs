@@ -6,6 +6,8 @@ use super::backup_destination::BackupDestinationView;
 use super::backup_task::BackupTaskView;
 use super::notification_stream::NotificationStreamView;
 use super::remote_server::RemoteServerView;
+use super::script::ScriptView;
+use super::script_secret::ScriptSecretView;
 use super::session::SessionView;
 use super::tag::TagView;
 use super::team_limits::TeamLimitsView;
@@ -33,6 +35,9 @@ pub struct AccountExport {
     backup_tasks: Option<Vec<BackupTaskView>>,
     notification_streams: Option<Vec<NotificationStreamView>>,
     tags: Option<Vec<TagView>>,
+    scripts: Option<Vec<ScriptView>>,
+    /// Their names, not their values.
+    script_secrets: Option<Vec<ScriptSecretView>>,
     /// The list, not the bytes.
     backups: Option<Vec<BackupView>>,
     /// Those that can still be taken back.

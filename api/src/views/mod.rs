@@ -17,6 +17,8 @@ pub mod own_backup;
 pub mod person;
 pub mod remote_server;
 pub mod restore;
+pub mod script;
+pub mod script_secret;
 pub mod session;
 pub mod tag;
 pub mod team_limits;

@@ -7,12 +7,14 @@ use crate::reader::Reader;
 pub struct LimitsConfig(Vec<(&'static str, u64)>);
 
 /// Each with the most that can be set.
-const KEYS: [(&str, u64); 10] = [
+const KEYS: [(&str, u64); 12] = [
     ("members", 1_000_000),
     ("remote_servers", 1_000_000),
     ("backup_destinations", 1_000_000),
     ("backup_tasks", 1_000_000),
     ("notification_streams", 1_000_000),
+    ("scripts", 1_000_000),
+    ("script_secrets", 1_000_000),
     ("tokens", 1_000_000),
     ("runs_at_once", 1_000_000),
     ("min_interval_secs", 31_536_000),

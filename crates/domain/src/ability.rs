@@ -62,6 +62,10 @@ abilities! {
     UpdateNotificationStreams = "update-notification-streams",
     /// Delete notification streams.
     DeleteNotificationStreams = "delete-notification-streams",
+    /// List and show scripts, and the names of their secrets.
+    ViewScripts = "view-scripts",
+    /// Create, change, delete and test scripts and their secrets, and attach scripts to tasks: to run commands on servers.
+    ManageScripts = "manage-scripts",
     /// List and show tasks, runs and logs.
     ViewBackupTasks = "view-backup-tasks",
     /// Create tasks.

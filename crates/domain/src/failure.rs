@@ -18,6 +18,8 @@ pub enum Step {
     HostKey,
     /// Logging in.
     Authenticate,
+    /// A script before or after the backup.
+    Script,
     /// Starting the program on the server.
     Start,
     /// Reading the source and writing the destinations.
@@ -110,6 +112,8 @@ failure_codes! {
     ClientUnsafe = "client_unsafe", retry = false, "Install a newer client there, or restore to another server.";
     /// A restore into something that existed broke off.
     TargetIncomplete = "target_incomplete", retry = false, "The target database holds a part of the backup: restore again, into a new one if you can.";
+    /// A script before the backup ended badly, or took too long.
+    ScriptFailed = "script_failed", retry = false, "Its output is in the run's log; try it with `POST /api/scripts/{id}/test`. With `on_failure` `warn` or `continue` the run goes on without it.";
     /// The source program ended badly.
     SourceFailed = "source_failed", retry = true, "See the run's log for what the program on the server said.";
     /// The source's data did not carry its end mark.
@@ -214,6 +218,7 @@ fn step_text(step: Step) -> &'static str {
         Step::Connect => "While connecting",
         Step::HostKey => "While checking the host key",
         Step::Authenticate => "While logging in",
+        Step::Script => "While running a script",
         Step::Start => "While starting the program on the server",
         Step::Stream => "While streaming",
         Step::FinishSource => "While finishing the source",

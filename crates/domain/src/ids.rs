@@ -48,6 +48,10 @@ ids! {
     TagId,
     /// A channel over which people are told.
     NotificationStreamId,
+    /// A team's command before or after a backup.
+    ScriptId,
+    /// A secret that scripts are given by its name.
+    ScriptSecretId,
     /// One message on its way.
     DeliveryId,
     /// A log-in of the page.

@@ -23,6 +23,7 @@ pub mod restore;
 pub mod retention;
 pub mod run;
 pub mod schedule;
+pub mod script;
 pub mod source;
 pub mod telling;
 pub mod text;

@@ -38,6 +38,10 @@ limits! {
     BackupTasks = "backup_tasks",
     /// Notification streams.
     NotificationStreams = "notification_streams",
+    /// Scripts.
+    Scripts = "scripts",
+    /// Secrets of scripts.
+    ScriptSecrets = "script_secrets",
     /// Tokens that are neither revoked nor expired.
     Tokens = "tokens",
     /// Runs that are queued or running.

@@ -1,6 +1,7 @@
 //! What a ticket lets the api ask of a worker's data plane. A ticket is single use and lives for a minute.
 
-use crate::ids::{BackupDestinationId, BackupId, NotificationStreamId, OwnBackupId, RemoteServerId};
+use crate::ids::{BackupDestinationId, BackupId, NotificationStreamId, OwnBackupId, RemoteServerId, ScriptId};
+use crate::script::ParameterValues;
 use crate::source::EngineChoice;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,15 @@ pub enum TicketAction {
     TestNotificationStream {
         /// Over which stream.
         id: NotificationStreamId,
+    },
+    /// Run a script once, outside of any run.
+    TestScript {
+        /// Which.
+        id: ScriptId,
+        /// Where.
+        remote_server_id: RemoteServerId,
+        /// Values by the names of its parameters; secrets by their names.
+        parameters: ParameterValues,
     },
     /// Databases that a log-in on a server can see.
     ListDatabases {

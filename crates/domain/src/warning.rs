@@ -27,6 +27,8 @@ pub enum WarningCode {
     DependsOnExcluded,
     /// A part of the database that this user may not read.
     RightMissing,
+    /// A script ended badly, and the run went on.
+    ScriptFailed,
     /// Something was set otherwise than asked for (an owner, an attribute).
     NotRestored,
     /// Something was made harmless (a device, a set-user-id bit).

@@ -106,6 +106,8 @@ sealed_columns! {
     StreamValue = "notification_streams"."sealed_value",
     /// Second secret of a notification stream.
     StreamSecondValue = "notification_streams"."sealed_second_value",
+    /// What a script is given by its name.
+    ScriptSecretValue = "script_secrets"."sealed_value",
 }
 
 /// The place a secret is sealed for.

@@ -15,6 +15,7 @@ mod refusal;
 mod serve;
 mod stored_body;
 mod test_notification_stream;
+mod test_script;
 
 pub use serve::serve;
 
@@ -53,6 +54,9 @@ async fn act(State(context): State<Arc<WorkerContext>>, headers: HeaderMap) -> R
         }
         TicketAction::TestNotificationStream { id } => {
             test_notification_stream::test_notification_stream(&context, &access, id).await
+        }
+        TicketAction::TestScript { id, remote_server_id, parameters } => {
+            test_script::test_script(context, access, (id, remote_server_id), parameters).await
         }
         TicketAction::ListDatabases { id, engine, host, port, username } => {
             let named = Named { host, port, username };

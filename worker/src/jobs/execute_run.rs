@@ -1,9 +1,11 @@
 //! One attempt of one backup run, from claim to end. The order of the steps is the protocol:
 //!
 //! ```text
-//! claim → prepare → connect → for each stream: stream → finish source → finish destinations
-//!       → verify → manifest → one transaction
+//! claim → prepare → scripts before → connect → for each stream: stream → finish source → finish destinations
+//!       → scripts always → verify → manifest → one transaction → scripts on success
 //! ```
+//!
+//! See `scripts.rs` for which of them run after a bad end.
 //!
 //! Nothing is visible before the transaction; whatever an attempt makes is recorded before it is made; a run is a
 //! success only through `run_commit`.
@@ -17,10 +19,13 @@ mod journal;
 mod lanes;
 mod objects;
 mod prepare;
+mod scripts;
 mod source;
 mod stream;
 mod streams;
 mod verify;
+
+pub(crate) use scripts::facts as script_facts;
 
 use crate::context::WorkerContext;
 use crate::faults::FaultPoint;
@@ -70,17 +75,27 @@ async fn steps(attempt: &Arc<Attempt>) -> Result<(), Failure> {
     if attempt.number > 1 {
         attempt.say(format!("Attempt {}.", attempt.number));
     }
+    if scripts::finish_committed(attempt).await? {
+        return Ok(());
+    }
     objects::remove_older(attempt).await;
     let prepared = prepare::prepare(attempt).await?;
+    scripts::before(attempt).await?;
     let mut plan = source::plan(attempt, &prepared).await?;
     attempt.reach(FaultPoint::Connected).await;
     let mut copies = Copies::of(&prepared);
     let streams = streams::all(attempt, &prepared, &mut plan, &mut copies).await?;
     attempt.reach(FaultPoint::Stored).await;
+    scripts::after_source(attempt).await;
     let warnings = verify::verify(attempt, &prepared, (&plan, &streams), &mut copies).await?;
     attempt.reach(FaultPoint::Verified).await;
-    commit::commit(attempt, &prepared, (plan, streams, warnings), copies).await?;
+    let status = commit::commit(attempt, &prepared, (plan, streams, warnings), copies).await?;
+    // What is recorded is nobody's to remove, whatever happens from here on.
+    attempt.take_noted();
     attempt.reach(FaultPoint::Committed).await;
+    if attempt.has_success_scripts() {
+        scripts::after_commit(attempt, status).await;
+    }
     Ok(())
 }
 

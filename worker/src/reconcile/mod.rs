@@ -10,6 +10,7 @@ pub mod digests;
 pub mod due_tasks;
 pub mod leftovers;
 pub mod login_failures;
+pub mod owed_scripts;
 pub mod prunes;
 pub mod purges;
 pub mod recycle_bin;

@@ -17,6 +17,8 @@ use crate::views::backup_task::BackupTaskView;
 use crate::views::export::{AccountExport, ExportHead, KnownDeviceView, MemberView, TeamExport, TwoFactorExport};
 use crate::views::notification_stream::NotificationStreamView;
 use crate::views::remote_server::RemoteServerView;
+use crate::views::script::ScriptView;
+use crate::views::script_secret::ScriptSecretView;
 use crate::views::session::SessionView;
 use crate::views::tag::TagView;
 use crate::views::team_limits::TeamLimitsView;
@@ -52,6 +54,8 @@ enum List {
     BackupTasks,
     NotificationStreams,
     Tags,
+    Scripts,
+    ScriptSecrets,
     Backups,
     RecycledBackups,
 }
@@ -66,6 +70,8 @@ impl List {
         Self::BackupTasks,
         Self::NotificationStreams,
         Self::Tags,
+        Self::Scripts,
+        Self::ScriptSecrets,
         Self::Backups,
         Self::RecycledBackups,
     ];
@@ -79,6 +85,8 @@ impl List {
             Self::BackupTasks => "backup_tasks",
             Self::NotificationStreams => "notification_streams",
             Self::Tags => "tags",
+            Self::Scripts => "scripts",
+            Self::ScriptSecrets => "script_secrets",
             Self::Backups => "backups",
             Self::RecycledBackups => "recycled_backups",
         }
@@ -86,7 +94,7 @@ impl List {
 }
 
 /// Everything that is kept about you: profile, sessions, tokens, what the audit log says you did. If you own the team, also
-/// what it defined: servers, destinations, tasks, streams, tags, and its list of backups. No secret is in it.
+/// what it defined: servers, destinations, tasks, streams, tags, scripts, and its list of backups. No secret is in it.
 #[utoipa::path(get, path = "/api/account/export", tag = "account",
     responses((status = 200, description = "One JSON document, as an attachment", body = AccountExport)))]
 pub async fn export_account(
@@ -234,6 +242,10 @@ impl Export {
                 values(rows.into_iter().map(NotificationStreamView::of))
             }
             List::Tags => values(tx.tags().list(page, None, None).await?.rows.into_iter().map(TagView::of)),
+            List::Scripts => values(tx.scripts().list(page, None).await?.rows.into_iter().map(ScriptView::of)),
+            List::ScriptSecrets => {
+                values(tx.script_secrets().list(page, None).await?.rows.into_iter().map(ScriptSecretView::of))
+            }
             List::Backups => backups(&tx, page, false).await,
             List::RecycledBackups => backups(&tx, page, true).await,
         }

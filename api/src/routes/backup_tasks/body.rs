@@ -2,6 +2,7 @@
 
 use super::limits::LimitsBody;
 use super::retention_body::RetentionBody;
+use super::scripts_body::TaskScriptBody;
 use super::source_body::SourceBody;
 use crate::validation::{Fields, Mode, Presence, rules, texts};
 use chrono::{DateTime, Utc};
@@ -76,6 +77,9 @@ pub(crate) struct Body {
     pub tags: Option<Vec<i64>>,
     /// Ids of the team's notification streams; an empty list takes them all off.
     pub notification_streams: Option<Vec<i64>>,
+    /// Scripts of the team, in the order in which they run within their phase; the list replaces the whole. Needs the
+    /// ability `manage-scripts`.
+    pub scripts: Option<Vec<TaskScriptBody>>,
     /// A name for scripts: small letters, digits and dashes, at most 64, unique among the team's tasks. Null takes it away.
     pub alias: Option<String>,
     /// How many seconds later than usual a success may be before the alarm; null = the operator's default.
@@ -203,6 +207,7 @@ impl Body {
             limits: fields.object("limits", Presence::Optional, LimitsBody::read),
             tags: attached("tags", fields),
             notification_streams: attached("notification_streams", fields),
+            scripts: TaskScriptBody::read(fields),
             alias: fields.parsed("alias", Presence::Optional, rules::alias),
             grace_secs: fields.integer("grace_secs", Presence::Optional),
             ping_url: fields.secret("ping_url", Presence::Optional, false),

@@ -4,7 +4,10 @@ use super::body::{Body, Sent};
 use super::limits::LimitsBody;
 use super::plan;
 use super::references::References;
-use super::{SECRETS, alias_taken, attach, check_ping_url, expect, retention_body, timing, view};
+use super::{
+    Attached, SECRETS, alias_taken, attach, check_ping_url, expect, may_attach_scripts, retention_body, scripts_body,
+    timing, view,
+};
 use crate::audit::secrets;
 use crate::extract::{Authorized, PageBody, may};
 use crate::limits;
@@ -43,12 +46,14 @@ pub async fn create_backup_task(
     let rule = retention_body::rule(&body, Rule::default(), &mut fields);
     check_ping_url(&state, &body, &mut fields);
     fields.finish()?;
+    may_attach_scripts(&auth.access, &body)?;
 
     let tx = state.store().for_team(&auth.access).await?;
     limits::take(&state, &tx, Limit::BackupTasks).await?;
     let destination_ids = body.destination_ids().unwrap_or_default();
     References::of(&body, Some(&destination_ids)).check(&tx).await?;
     let (tags, streams) = (body.tags.clone(), body.notification_streams.clone());
+    let scripts = body.scripts.as_deref().map(scripts_body::stored);
     let mut seal = RowSeal::fresh(&state, auth.access.team_id());
     let source_password = body.source.as_ref().and_then(|source| source.password.as_deref());
     let isolated_password = body.isolated_password.as_deref().filter(|_| body.isolated_username.is_some());
@@ -79,7 +84,8 @@ pub async fn create_backup_task(
     };
     let mut row = tx.backup_tasks().create(new, &destination_ids, now).await.map_err(alias_taken)?;
     expect(&state, &tx, &mut row).await?;
-    attach(&tx, &row, tags.as_deref(), streams.as_deref()).await?;
+    let attached = Attached { tags: tags.as_deref(), streams: streams.as_deref(), scripts: scripts.as_deref() };
+    attach(&tx, &row, attached).await?;
     let subject = format!("backup_tasks:{}", row.id);
     limits::interval(&state, &tx, &row).await?;
     let view = view(&tx, row.clone(), auth.user_id, now).await?;

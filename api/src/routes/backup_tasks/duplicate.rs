@@ -3,7 +3,7 @@
 //! Secrets do not travel: they are bound to their row, and only a worker can open them. Neither does the webhook's
 //! secret, which would start the copy too, nor the alias, which is one task's.
 
-use super::{SECRETS, attach, expect, view};
+use super::{Attached, SECRETS, attach, expect, view};
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, OurBody, may};
 use crate::limits;
@@ -57,7 +57,7 @@ pub struct Duplicated {
     secrets_to_enter: Vec<&'static str>,
 }
 
-/// Makes a task like this one: with its source, schedule, rule, destinations, tags and notification streams, without its
+/// Makes a task like this one: with its source, schedule, rule, destinations, tags, notification streams and scripts, without its
 /// secrets, alias, webhook, runs and backups.
 #[utoipa::path(post, path = "/api/backup-tasks/{id}/duplicate", tag = "backup-tasks", params(("id" = u64, Path)),
     request_body = Option<Body>,
@@ -91,7 +91,9 @@ pub async fn duplicate_backup_task(
     expect(&state, &tx, &mut copy).await?;
     limits::interval(&state, &tx, &copy).await?;
     let tags: Vec<i64> = around.tags.iter().map(|tag| tag.id).collect();
-    attach(&tx, &copy, Some(&tags), Some(&around.stream_ids)).await?;
+    let scripts: Vec<_> = around.scripts.iter().map(|(_, script)| script.clone()).collect();
+    let attached = Attached { tags: Some(&tags), streams: Some(&around.stream_ids), scripts: Some(&scripts) };
+    attach(&tx, &copy, attached).await?;
     let view = view(&tx, copy, auth.user_id, now).await?;
     let subject = format!("backup_tasks:{}", view.id());
     let details = json!({"of": id.0});

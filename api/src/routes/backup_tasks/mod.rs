@@ -15,6 +15,7 @@ pub mod resume;
 pub mod retention_body;
 pub mod retention_preview;
 pub mod run;
+pub mod scripts_body;
 pub mod show;
 pub mod source_body;
 pub mod start;
@@ -35,9 +36,11 @@ use crate::views::time;
 use body::Body;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use holdfast_domain::Ability;
 use holdfast_domain::ids::{BackupTaskId, UserId};
 use holdfast_domain::notification::StreamKind;
-use holdfast_store::{StoreError, TeamTx, rows};
+use holdfast_store::repositories::task_scripts::TaskScript;
+use holdfast_store::{Access, StoreError, TeamTx, rows};
 
 /// What is sealed in a row.
 pub(super) const SECRETS: &SealedFields<rows::backup_tasks::Model> = &[
@@ -79,17 +82,35 @@ pub(super) async fn views(
 pub(super) async fn attach(
     tx: &TeamTx,
     row: &rows::backup_tasks::Model,
-    tags: Option<&[i64]>,
-    streams: Option<&[i64]>,
+    attached: Attached<'_>,
 ) -> Result<(), Problem> {
     let id = BackupTaskId(row.id);
-    if let Some(ids) = tags {
+    if let Some(ids) = attached.tags {
         tx.task_attachments().set_tags(id, ids).await?;
     }
-    if let Some(ids) = streams {
+    if let Some(ids) = attached.streams {
         tx.task_attachments().set_streams(id, ids).await?;
     }
+    if let Some(scripts) = attached.scripts {
+        tx.task_scripts().set(id, scripts).await?;
+    }
     Ok(())
+}
+
+/// What is attached to a task; none stays as it is.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Attached<'a> {
+    pub tags: Option<&'a [i64]>,
+    pub streams: Option<&'a [i64]>,
+    pub scripts: Option<&'a [TaskScript]>,
+}
+
+/// 403 for whoever would attach scripts or take them off without the ability for it: scripts run commands on servers.
+fn may_attach_scripts(access: &Access, body: &Body) -> Result<(), Problem> {
+    if body.scripts.is_none() || access.allows(Ability::ManageScripts) {
+        return Ok(());
+    }
+    Err(Problem::missing_ability(Ability::ManageScripts))
 }
 
 /// Computes when the task's next success is expected, where that has changed.

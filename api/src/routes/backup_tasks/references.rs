@@ -1,6 +1,7 @@
 //! Other rows that a body names: a foreign id gets the same sentence as an absent one.
 
 use super::body::Body;
+use super::scripts_body::{self, TaskScriptBody};
 use crate::extract::id::MAX_ID;
 use crate::problem::{FieldErrors, Problem};
 use holdfast_domain::ids::RemoteServerId;
@@ -15,6 +16,7 @@ pub(super) struct References<'a> {
     pub is_list: bool,
     pub tags: Option<&'a [i64]>,
     pub streams: Option<&'a [i64]>,
+    pub scripts: Option<&'a [TaskScriptBody]>,
 }
 
 impl<'a> References<'a> {
@@ -26,6 +28,7 @@ impl<'a> References<'a> {
             is_list: body.backup_destination_ids.is_some(),
             tags: body.tags.as_deref(),
             streams: body.notification_streams.as_deref(),
+            scripts: body.scripts.as_deref(),
         }
     }
 
@@ -55,6 +58,9 @@ impl<'a> References<'a> {
             && !(can_exist(ids) && tx.task_attachments().count_streams(ids).await? == ids.len() as u64)
         {
             errors.push("notification_streams", "The selected notification streams is invalid.".to_owned());
+        }
+        if let Some(scripts) = self.scripts {
+            scripts_body::check(tx, scripts, &mut errors).await?;
         }
         if errors.is_empty() { Ok(()) } else { Err(Problem::validation(errors)) }
     }

@@ -4,7 +4,10 @@ use super::body::{Body, Sent};
 use super::limits::LimitsBody;
 use super::plan::{self, Encryption};
 use super::references::References;
-use super::{SECRETS, alias_taken, attach, check_ping_url, expect, retention_body, timing, view};
+use super::{
+    Attached, SECRETS, alias_taken, attach, check_ping_url, expect, may_attach_scripts, retention_body, scripts_body,
+    timing, view,
+};
 use crate::audit::secrets;
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
@@ -57,6 +60,7 @@ pub async fn update_backup_task(
     let rule = retention_body::rule(&body, rule_of(&row), &mut fields);
     check_ping_url(&state, &body, &mut fields);
     fields.finish()?;
+    may_attach_scripts(&auth.access, &body)?;
 
     let destination_ids = body.destination_ids();
     References::of(&body, destination_ids.as_deref()).check(&tx).await?;
@@ -67,7 +71,9 @@ pub async fn update_backup_task(
         let due = due_after_change(&row, &timing, now);
         set_due(&mut row, due);
     }
-    attach(&tx, &row, body.tags.as_deref(), body.notification_streams.as_deref()).await?;
+    let (tags, streams) = (body.tags.as_deref(), body.notification_streams.as_deref());
+    let scripts = body.scripts.as_deref().map(scripts_body::stored);
+    attach(&tx, &row, Attached { tags, streams, scripts: scripts.as_deref() }).await?;
     timing.set(&mut row);
     set_rule(&mut row, &rule);
     let mut seal = RowSeal::new(&state, auth.access.team_id(), row.seal_id);

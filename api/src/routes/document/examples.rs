@@ -190,6 +190,14 @@ const REQUESTS: &[(&str, &str)] = &[
     ("RestoreRequest", r#"{"target": {"remote_server_id": 1, "path": "/srv/restored"}, "layout": "contents_only"}"#),
     ("RunRequest", r#"{"backup_destination_ids": [1]}"#),
     (
+        "ScriptBody",
+        r#"{"label": "Put the shop in maintenance", "interpreter": "sh", "timeout_secs": 60,
+       "body": "cd \"$ROOT\" && php artisan down",
+       "parameters": [{"name": "ROOT", "default": "/var/www/shop", "is_required": true}]}"#,
+    ),
+    ("ScriptSecretBody", r#"{"name": "shop-db", "value": "correct horse battery", "description": "Of the shop"}"#),
+    ("ScriptTest", r#"{"remote_server_id": 1, "parameters": {"ROOT": "/var/www/shop"}}"#),
+    (
         "SetupRequest",
         r#"{"token": "hfs_2f6f0c8d6f1d4a0e9a0b6f7d5e4c3b2a1908f7e6d5c4b3a2", "name": "Ann Lee",
        "email": "ann@example.com", "password": "correct horse battery", "timezone": "Europe/Copenhagen"}"#,

@@ -71,6 +71,7 @@ const SCHEMAS: &[(&str, &str)] = &[
     ("StorageView", "How long backups stay, and under which name."),
     ("StreamView", "One stream of a backup: what was read, and what is stored of it."),
     ("SuspensionView", "Why and until when the person is suspended."),
+    ("ScriptOnTaskView", "A script of the task."),
     ("TagOnTaskView", "A tag of the task."),
     ("TaskCounts", "How many tasks there are."),
     ("UserTimestamps", "When things happened to the account."),
@@ -78,6 +79,11 @@ const SCHEMAS: &[(&str, &str)] = &[
 ];
 
 const WORDS: &[(&str, &str)] = &[
+    ("AccountExport.scripts", "The team's scripts."),
+    ("ScriptView.parameters", "What it declares: each is a variable in the script."),
+    ("default", "What it is without a value of the task: a text, or `{\"secret_name\": \"…\"}`; null is none."),
+    ("script_id", "The script."),
+    ("timeout_secs", "How long it may take before it is killed, with everything it started."),
     ("ExportHead.team", "The team, for its owner alone; null for others."),
     ("DeliveryView.message", "What is said."),
     ("sent_at", "When the receiver took it; null: it did not."),

@@ -1,5 +1,6 @@
 //! The one place where a run becomes a success: run, backup, streams, copies and objects in one transaction, and only
-//! for the epoch that did the work. A partial backup can therefore never be listed, restored or counted.
+//! for the epoch that did the work. A run with scripts on success gets its final state from `run_scripts`, after them; what
+//! that state is stands in its row from this transaction on. A partial backup can therefore never be listed, restored or counted.
 
 use super::run_execution::{RunExecution, json, step_name};
 use crate::{StoreError, rows};
@@ -46,23 +47,57 @@ impl RunExecution<'_> {
     /// The database failed. After an error of the transaction's own commit the outcome is unknown: see
     /// [`RunExecution::is_committed`].
     pub async fn succeed(&self, success: &RunSuccess<'_>) -> Result<bool, StoreError> {
-        let Some(run) = self.mark_succeeded(success).await? else {
+        let end = "UPDATE backup_runs SET status = $3, step = $4, progress = $5, transfer_ms = $6, warnings = $7,
+                          warning_count = $8, completed_at = now(), lease_until = NULL,
+                          error_code = NULL, error_message = NULL
+                   WHERE id = $1 AND epoch = $2 AND status = 'verifying'";
+        if !self.mark(end, success).await? {
             return Ok(false);
-        };
+        }
+        self.record_backup(success).await?;
+        self.end_well(success.status).await?;
+        Ok(true)
+    }
+
+    /// Records the backup of a run that still has scripts to run: it is there from now on, and the run can only end as
+    /// `success` says, or with more warnings; see [`RunExecution::finish`]. `false` when the lease is lost; then nothing was
+    /// written.
+    ///
+    /// # Errors
+    /// As [`RunExecution::succeed`].
+    pub async fn commit_backup(&self, success: &RunSuccess<'_>) -> Result<bool, StoreError> {
+        let commit =
+            "UPDATE backup_runs SET committed_as = $3, step = $4, progress = $5, transfer_ms = $6, warnings = $7,
+                             warning_count = $8, error_code = NULL, error_message = NULL
+                      WHERE id = $1 AND epoch = $2 AND status = 'verifying' AND committed_as IS NULL";
+        if !self.mark(commit, success).await? {
+            return Ok(false);
+        }
+        self.record_backup(success).await?;
+        Ok(true)
+    }
+
+    /// Backup, streams, copies and objects.
+    async fn record_backup(&self, success: &RunSuccess<'_>) -> Result<(), StoreError> {
+        let run = self.row().await?;
         let backup_id = self.insert_backup(&run, success).await?;
         let stream_ids = self.insert_streams(backup_id, success.manifest).await?;
         for copy in &success.copies {
             self.insert_copy(backup_id, copy, success.manifest, &stream_ids).await?;
         }
-        self.end_attempt("succeeded", None).await?;
         self.note_places(&success.copies).await?;
-        let is_success = matches!(success.status, RunStatus::Succeeded | RunStatus::SucceededWithWarnings);
-        let ends_absence = is_success && self.tx.expectations().meet(BackupTaskId(run.backup_task_id)).await?;
         let last = "UPDATE backup_tasks SET last_run_at = now() WHERE id = $1";
         self.tx.change(last, [run.backup_task_id.into()]).await?;
-        self.tx.prunes().request(BackupTaskId(run.backup_task_id), Some(self.id)).await?;
-        self.tx.tell_run_ended(self.id, ends_absence).await?;
-        Ok(true)
+        self.tx.prunes().request(BackupTaskId(run.backup_task_id), Some(self.id)).await
+    }
+
+    /// What follows from a run's good end.
+    pub(super) async fn end_well(&self, status: RunStatus) -> Result<(), StoreError> {
+        self.end_attempt("succeeded", None).await?;
+        let task = BackupTaskId(self.row().await?.backup_task_id);
+        let is_success = matches!(status, RunStatus::Succeeded | RunStatus::SucceededWithWarnings);
+        let ends_absence = is_success && self.tx.expectations().meet(task).await?;
+        self.tx.tell_run_ended(self.id, ends_absence).await
     }
 
     /// What the run taught of its destinations.
@@ -85,7 +120,8 @@ impl RunExecution<'_> {
     pub async fn is_committed(&self) -> Result<bool, StoreError> {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
-            "SELECT epoch = $2 AND status IN ('succeeded', 'succeeded_with_warnings', 'partial') AS is_committed
+            "SELECT epoch = $2 AND (status IN ('succeeded', 'succeeded_with_warnings', 'partial')
+                                    OR committed_as IS NOT NULL) AS is_committed
              FROM backup_runs WHERE id = $1 FOR UPDATE",
             [self.id.0.into(), self.epoch.into()],
         );
@@ -93,11 +129,7 @@ impl RunExecution<'_> {
         Ok(row.map(|row| row.try_get("", "is_committed")).transpose()?.unwrap_or(false))
     }
 
-    async fn mark_succeeded(&self, success: &RunSuccess<'_>) -> Result<Option<rows::backup_runs::Model>, StoreError> {
-        let sql = "UPDATE backup_runs SET status = $3, step = $4, progress = $5, transfer_ms = $6, warnings = $7,
-                          warning_count = $8, completed_at = now(), lease_until = NULL,
-                          error_code = NULL, error_message = NULL
-                   WHERE id = $1 AND epoch = $2 AND status = 'verifying'";
+    async fn mark(&self, sql: &'static str, success: &RunSuccess<'_>) -> Result<bool, StoreError> {
         let values = [
             self.id.0.into(),
             self.epoch.into(),
@@ -108,10 +140,7 @@ impl RunExecution<'_> {
             json(&success.warnings.kept)?.into(),
             bigint(success.warnings.count)?.into(),
         ];
-        if self.tx.change(sql, values).await? != 1 {
-            return Ok(None);
-        }
-        self.row().await.map(Some)
+        Ok(self.tx.change(sql, values).await? == 1)
     }
 
     async fn insert_backup(&self, run: &rows::backup_runs::Model, success: &RunSuccess<'_>) -> Result<i64, StoreError> {

@@ -102,6 +102,7 @@ impl RunExecution<'_> {
             "UPDATE backup_runs SET status = 'queued', owner = NULL, lease_until = NULL, progress = '{}',
                     not_before = now() + make_interval(secs => $3)
              WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying') AND cancel_requested_at IS NULL
+               AND committed_as IS NULL
              RETURNING attempts",
             [self.id.0.into(), self.epoch.into(), delay_secs.into()],
         );
@@ -125,6 +126,7 @@ impl RunExecution<'_> {
             "UPDATE backup_runs SET status = 'queued', owner = NULL, lease_until = NULL, progress = '{}',
                     attempts = greatest(attempts - 1, 0), not_before = now() + make_interval(secs => $3)
              WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying') AND cancel_requested_at IS NULL
+               AND committed_as IS NULL
              RETURNING attempts",
             [self.id.0.into(), self.epoch.into(), delay_secs.into()],
         );
@@ -144,7 +146,7 @@ impl RunExecution<'_> {
     pub async fn end(&self, status: RunStatus, ending: &RunEnding<'_>) -> Result<bool, StoreError> {
         let sql = "UPDATE backup_runs SET status = $3, step = $4, error_code = $5, error_message = $6, progress = $7,
                           process_terminated = $8, completed_at = now(), lease_until = NULL
-                   WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying')";
+                   WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying') AND committed_as IS NULL";
         let values = [
             self.id.0.into(),
             self.epoch.into(),
@@ -170,9 +172,12 @@ impl RunExecution<'_> {
     /// # Errors
     /// The database failed.
     pub async fn end_stray(&self, status: RunStatus, failure: &Failure) -> Result<bool, StoreError> {
+        if self.finish_stray().await? {
+            return Ok(true);
+        }
         let sql = "UPDATE backup_runs SET status = $3, error_code = $4, error_message = $5, completed_at = now(),
                           lease_until = NULL
-                   WHERE id = $1 AND epoch = $2
+                   WHERE id = $1 AND epoch = $2 AND committed_as IS NULL
                      AND (status = 'queued' OR (status IN ('running', 'verifying') AND lease_until < now()))";
         let values = [
             self.id.0.into(),

@@ -1,5 +1,6 @@
 //! What a worker must know to execute a run, read in one transaction.
 
+use super::task_scripts::TaskScript;
 use crate::{StoreError, TeamTx, rows};
 use holdfast_domain::ids::{BackupDestinationId, BackupRunId, BackupTaskId, RemoteServerId};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement};
@@ -20,6 +21,10 @@ pub struct RunInputs {
     pub server: rows::remote_servers::Model,
     /// Where it goes, in the task's order; deleted ones are among them.
     pub destinations: Vec<rows::backup_destinations::Model>,
+    /// The task's scripts, in order.
+    pub scripts: Vec<(TaskScript, rows::scripts::Model)>,
+    /// The team's secrets for scripts, if the task has scripts. Sealed.
+    pub script_secrets: Vec<rows::script_secrets::Model>,
     /// Seconds since its first attempt began, by the database's clock.
     pub elapsed_secs: f64,
     /// Stored bytes of the task's latest backup.
@@ -55,7 +60,20 @@ impl TeamTx {
         let usual_sizes = self.usual_sizes(task_id).await?;
         let last_stored_size = self.last_stored_size(task_id).await?;
         let elapsed_secs = self.elapsed_secs(id).await?;
-        Ok(RunInputs { run, team, task, server, destinations, elapsed_secs, last_stored_size, usual_sizes })
+        let scripts = self.task_scripts().of(task_id).await?;
+        let script_secrets = if scripts.is_empty() { Vec::new() } else { self.sealed().script_secrets().await? };
+        Ok(RunInputs {
+            run,
+            team,
+            task,
+            server,
+            destinations,
+            scripts,
+            script_secrets,
+            elapsed_secs,
+            last_stored_size,
+            usual_sizes,
+        })
     }
 
     async fn elapsed_secs(&self, id: BackupRunId) -> Result<f64, StoreError> {

@@ -1,7 +1,7 @@
 //! Rows with sealed columns, for the worker, which alone can open them. Nothing here opens anything.
 
 use crate::{StoreError, TeamTx, rows};
-use holdfast_domain::ids::{BackupDestinationId, BackupTaskId, RemoteServerId};
+use holdfast_domain::ids::{BackupDestinationId, BackupTaskId, RemoteServerId, ScriptId};
 use holdfast_vault::team_keys::TeamKeyPurpose;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
@@ -60,6 +60,22 @@ impl Sealed<'_> {
     /// The database failed.
     pub async fn task(&self, id: BackupTaskId) -> Result<Option<rows::backup_tasks::Model>, StoreError> {
         Ok(rows::backup_tasks::Entity::find_by_id(id.0).one(self.tx.conn()).await?)
+    }
+
+    /// A script.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn script(&self, id: ScriptId) -> Result<Option<rows::scripts::Model>, StoreError> {
+        Ok(rows::scripts::Entity::find_by_id(id.0).one(self.tx.conn()).await?)
+    }
+
+    /// The team's secrets for scripts.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn script_secrets(&self) -> Result<Vec<rows::script_secrets::Model>, StoreError> {
+        Ok(rows::script_secrets::Entity::find().all(self.tx.conn()).await?)
     }
 
     /// A destination.

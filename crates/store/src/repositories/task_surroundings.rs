@@ -1,7 +1,8 @@
-//! What a list shows of tasks besides their rows: destinations, tags, streams, whether a run is unfinished, and the reader's
+//! What a list shows of tasks besides their rows: destinations, tags, streams, scripts, whether a run is unfinished, and the reader's
 //! zone. One statement, however many tasks there are; a second one here would be paid by every list of every client.
 
 use super::handle;
+use super::task_scripts::TaskScript;
 use crate::StoreError;
 use holdfast_domain::ids::UserId;
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement};
@@ -30,6 +31,8 @@ pub struct Surrounding {
     pub tags: Vec<AttachedTag>,
     /// Ascending.
     pub stream_ids: Vec<i64>,
+    /// In order, each with its script's label.
+    pub scripts: Vec<(String, TaskScript)>,
     /// Whether a run is unfinished.
     pub is_running: bool,
 }
@@ -56,6 +59,7 @@ const DESTINATION: i32 = 1;
 const TAG: i32 = 2;
 const STREAM: i32 = 3;
 const READER: i32 = 5;
+const SCRIPT: i32 = 6;
 
 // One scan a table, whatever the number of tasks; a subquery for each task took half as long again. The states are written
 // out, as in the index `backup_runs_active`, which is not used for a parameter.
@@ -73,6 +77,11 @@ UNION ALL
 SELECT 4, r.backup_task_id, r.id, NULL, 0
 FROM backup_runs r WHERE r.team_id = $1 AND r.backup_task_id = ANY ($2)
                      AND r.status IN ('queued', 'running', 'verifying')
+UNION ALL
+SELECT 6, x.backup_task_id, x.script_id,
+       jsonb_build_array(s.label, to_jsonb(x) - 'team_id' - 'backup_task_id' - 'position')::text, x.position
+FROM backup_task_scripts x JOIN scripts s ON s.id = x.script_id
+WHERE x.team_id = $1 AND s.team_id = $1 AND x.backup_task_id = ANY ($2)
 UNION ALL
 SELECT 5, 0, u.id, u.timezone, 0 FROM users u WHERE u.id = $3
 ORDER BY kind, task_id, place, id";
@@ -100,11 +109,20 @@ impl TaskSurroundings<'_> {
                 DESTINATION => beside.destination_ids.push(id),
                 TAG => beside.tags.push(AttachedTag { id, label: text.unwrap_or_default() }),
                 STREAM => beside.stream_ids.push(id),
+                SCRIPT => beside.scripts.push(script(task_id, &text.unwrap_or_default())?),
                 _ => beside.is_running = true,
             }
         }
         Ok(found)
     }
+}
+
+fn script(task_id: i64, text: &str) -> Result<(String, TaskScript), StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Inconsistent {
+        table: "backup_task_scripts",
+        id: task_id.to_string(),
+        problem: error.to_string(),
+    })
 }
 
 #[cfg(test)]

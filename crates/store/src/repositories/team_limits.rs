@@ -34,6 +34,8 @@ const COUNTED: &[(Limit, &str)] = &[
     ),
     (Limit::BackupTasks, "SELECT count(*) AS n FROM backup_tasks WHERE team_id = $1 AND deleted_at IS NULL"),
     (Limit::NotificationStreams, "SELECT count(*) AS n FROM notification_streams WHERE team_id = $1"),
+    (Limit::Scripts, "SELECT count(*) AS n FROM scripts WHERE team_id = $1"),
+    (Limit::ScriptSecrets, "SELECT count(*) AS n FROM script_secrets WHERE team_id = $1"),
     (
         Limit::Tokens,
         "SELECT count(*) AS n FROM tokens

@@ -71,6 +71,7 @@ impl Tickets<'_> {
         let (destination, backup) = match action {
             TicketAction::CheckRemoteServer { .. }
             | TicketAction::TestNotificationStream { .. }
+            | TicketAction::TestScript { .. }
             | TicketAction::ListDatabases { .. } => (None, None),
             TicketAction::CheckBackupDestination { id: destination }
             | TicketAction::BackupDestinationUsage { id: destination }

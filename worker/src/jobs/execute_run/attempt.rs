@@ -2,6 +2,7 @@
 
 use super::journal::Journal;
 use super::objects::Noted;
+use super::scripts::RunScripts;
 use crate::context::WorkerContext;
 use crate::faults::FaultPoint;
 use crate::lease::Lease;
@@ -13,7 +14,7 @@ use holdfast_domain::{Failure, Step};
 use holdfast_store::taking::Claimed;
 use holdfast_store::{Access, StoreError, TeamTx};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +33,8 @@ pub(super) struct Attempt {
     pub(super) journal: Journal,
     /// Cancelled once it is known that another worker is the right one for this run.
     pub(super) is_for_another: CancellationToken,
+    /// Once they are known; none for a task without scripts.
+    pub(super) scripts: OnceLock<RunScripts>,
     noted: Mutex<Vec<Noted>>,
     /// Destinations that take nothing, and why.
     lost: Mutex<BTreeMap<i64, Failure>>,
@@ -49,6 +52,7 @@ impl Attempt {
             number: claimed.attempt,
             journal: Journal::default(),
             is_for_another: CancellationToken::new(),
+            scripts: OnceLock::new(),
             noted: Mutex::default(),
             lost: Mutex::default(),
             // None was started; but what an earlier attempt started may still run behind a link that broke.
@@ -120,6 +124,11 @@ impl Attempt {
         let value = work(&tx).await?;
         tx.commit().await?;
         Ok(value)
+    }
+
+    /// Whether the run goes on once its backup is recorded.
+    pub(super) fn has_success_scripts(&self) -> bool {
+        self.scripts.get().is_some_and(RunScripts::has_success)
     }
 
     /// Writes log and progress from time to time until `done`.

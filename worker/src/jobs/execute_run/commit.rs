@@ -25,13 +25,13 @@ const LEVEL: i16 = 1;
 
 const DATABASE_PAUSE: Duration = Duration::from_millis(250);
 
-/// Writes the manifests and ends the run well.
+/// Writes the manifests and ends the run well, or records its backup where scripts are left to run. How it ends.
 pub(super) async fn commit(
     attempt: &Attempt,
     prepared: &Prepared,
     (plan, streams, warnings): (Plan, Vec<Stored>, Warnings),
     mut copies: Copies,
-) -> Result<(), Failure> {
+) -> Result<RunStatus, Failure> {
     attempt.enter(RunStatus::Verifying, Step::Commit).await?;
     let transfer: Duration = streams.iter().map(|stored| stored.transfer).sum();
     let manifest = manifest(attempt, prepared, (plan, streams, warnings))?;
@@ -160,9 +160,14 @@ async fn record(
     attempt: &Attempt,
     manifest: &Manifest,
     (copies, transfer_ms): (Vec<NewCopy>, i64),
-) -> Result<(), Failure> {
+) -> Result<RunStatus, Failure> {
+    // A script's failure is the run's business and stands in no manifest.
+    let mut warnings = manifest.warnings.clone();
+    if let Some(scripts) = attempt.scripts.get() {
+        warnings.append(&scripts.warnings());
+    }
     let all_good = copies.iter().all(|copy| copy.manifest_object.is_ok());
-    let status = match (all_good, manifest.warnings.is_empty()) {
+    let status = match (all_good, warnings.is_empty()) {
         (false, _) => RunStatus::Partial,
         (true, false) => RunStatus::SucceededWithWarnings,
         (true, true) => RunStatus::Succeeded,
@@ -178,10 +183,9 @@ async fn record(
     });
     let mut progress = attempt.journal.progress();
     progress.current_file = None;
-    let success =
-        RunSuccess { status, manifest, warnings: &manifest.warnings, progress: &progress, transfer_ms, copies };
+    let success = RunSuccess { status, manifest, warnings: &warnings, progress: &progress, transfer_ms, copies };
     let lines = attempt.journal.take_lines();
-    if commit_or_know(attempt, &success, &lines).await? { Ok(()) } else { Err(attempt.lease.failure(Step::Commit)) }
+    if commit_or_know(attempt, &success, &lines).await? { Ok(status) } else { Err(attempt.lease.failure(Step::Commit)) }
 }
 
 /// Tries until the transaction is done, or it is known that it was not and cannot be. A refusal is not believed before
@@ -214,7 +218,12 @@ async fn commit_or_know(attempt: &Attempt, success: &RunSuccess<'_>, lines: &[St
 async fn try_commit(attempt: &Attempt, success: &RunSuccess<'_>, lines: &[String]) -> Result<bool, StoreError> {
     let tx = attempt.context.store.for_team(&attempt.access).await?;
     tx.append_run_lines(attempt.run_id, attempt.epoch, lines).await?;
-    if !tx.run_execution(attempt.run_id, attempt.epoch).succeed(success).await? {
+    let run = tx.run_execution(attempt.run_id, attempt.epoch);
+    let is_held = match attempt.has_success_scripts() {
+        true => run.commit_backup(success).await?,
+        false => run.succeed(success).await?,
+    };
+    if !is_held {
         return Ok(false);
     }
     tx.commit().await?;

@@ -1,7 +1,7 @@
 //! How an attempt that brought no backup ends: cleaned up first, then cancelled, handed back, tried again or failed.
 
 use super::attempt::Attempt;
-use super::objects;
+use super::{objects, scripts};
 use crate::cleanup;
 use crate::lease::StopReason;
 use holdfast_domain::ids::BackupDestinationId;
@@ -37,9 +37,12 @@ pub(super) async fn conclude(attempt: &Attempt, outcome: Result<(), Failure>) {
     tracing::info!(run = %attempt.run_id, epoch = attempt.epoch, "attempt ended: {failure}");
     objects::remove_own(attempt).await;
     let end = decide(attempt, &failure);
-    if end == End::Nothing {
-        return;
-    }
+    let last = match end {
+        End::Nothing => return,
+        End::Final(status) => Some(status),
+        End::Retry(_) | End::HandBack(_) => None,
+    };
+    scripts::after_failure(attempt, &failure, last).await;
     if write(attempt, &failure, end).await {
         return;
     }

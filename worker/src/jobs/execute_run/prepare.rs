@@ -2,6 +2,7 @@
 
 use super::attempt::Attempt;
 use super::destinations::{self, Place};
+use super::scripts::RunScripts;
 use crate::server::Way;
 use crate::{database_login, secrets, server};
 use holdfast_domain::ids::BackupTaskId;
@@ -15,6 +16,7 @@ use holdfast_sources::database::DatabaseLogin;
 use holdfast_store::repositories::run_inputs::RunInputs;
 use holdfast_store::{TeamTx, rows};
 use holdfast_vault::team_keys::TeamKeyPurpose;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything that is decided before the connection.
@@ -26,7 +28,7 @@ pub(super) struct Prepared {
     /// How the databases are logged in to, where the source is one.
     pub(super) database_login: Option<DatabaseLogin>,
     pub(super) places: Vec<Place>,
-    way: Way,
+    way: Arc<Way>,
 }
 
 impl Prepared {
@@ -70,13 +72,17 @@ pub(super) async fn prepare(attempt: &Attempt) -> Result<Prepared, Failure> {
     let context = &attempt.context;
     let tx = context.store.for_team(&attempt.access).await.map_err(|e| secrets::store_failure(Step::Prepare, &e))?;
     let encryption = encryption(attempt, &tx, &inputs.task, mode).await?;
-    let way = secrets::server_way(context, &tx, &inputs.server, Some(&inputs.task)).await?;
+    let way = Arc::new(secrets::server_way(context, &tx, &inputs.server, Some(&inputs.task)).await?);
     tx.commit().await.map_err(|e| secrets::store_failure(Step::Prepare, &e))?;
+    let scripts = RunScripts::of(&inputs, Arc::clone(&way), attempt.number)?;
     let database_login = match &source {
         SourceSpec::Files(_) => None,
         SourceSpec::Database(spec) => Some(database_login::of_task(context, &inputs.server, &inputs.task, spec)?),
     };
     let places = destinations::open(attempt, &inputs).await?;
+    if !inputs.scripts.is_empty() || inputs.run.scripts_owed_at.is_some() {
+        attempt.scripts.get_or_init(|| scripts);
+    }
     Ok(Prepared { inputs, source, mode, encryption, database_login, places, way })
 }
 
