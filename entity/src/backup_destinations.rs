@@ -21,6 +21,7 @@ pub struct Model {
     pub deleted_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
+    pub runs_at_once: Option<i32>,
 }
 
 /// No relations are declared: joins are written where they are used.

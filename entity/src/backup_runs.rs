@@ -40,6 +40,8 @@ pub struct Model {
     pub scripts_retry_at: DateTimeUtc,
     pub scripts_tries: i32,
     pub committed_as: Option<String>,
+    pub is_behind: bool,
+    pub retry_of: Option<i64>,
 }
 
 /// No relations are declared: joins are written where they are used.

@@ -58,6 +58,8 @@ pub struct Model {
     pub jitter_secs: i32,
     pub catch_up: String,
     pub next_slot_at: Option<DateTimeUtc>,
+    pub priority: i16,
+    pub on_overlap: String,
 }
 
 /// No relations are declared: joins are written where they are used.

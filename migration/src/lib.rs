@@ -83,6 +83,7 @@ migrations! {
     m20261129_000042_schedules,
     m20261129_000043_due_tasks,
     m20261129_000045_taking,
+    m20261129_000046_fair_taking,
     m20261129_000048_live_view,
     m20261129_000050_scripts,
     m20261129_000051_run_scripts,

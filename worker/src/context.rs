@@ -160,6 +160,7 @@ impl WorkerContext {
             store_ids,
             lease_secs: self.config.worker.lease.as_secs_f64(),
             max_attempts: self.max_attempts(),
+            usual_runs_at_once: self.usual_limit(Limit::RunsAtOnce),
         }
     }
 

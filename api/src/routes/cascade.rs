@@ -85,7 +85,7 @@ pub async fn delete_tasks(
 /// The database failed.
 pub async fn delete_task(tx: &TeamTx, task: rows::backup_tasks::Model, now: DateTime<Utc>) -> Result<(), Problem> {
     let id = BackupTaskId(task.id);
-    if let Some(run) = tx.backup_runs().active_of(id).await? {
+    for run in tx.backup_runs().unfinished_of(id).await? {
         tx.backup_runs().request_cancel(holdfast_domain::ids::BackupRunId(run.id), now).await?;
     }
     let label = task.label.clone();

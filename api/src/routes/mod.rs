@@ -14,6 +14,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterE
 use utoipa_axum::routes;
 
 mod account;
+mod at_once;
 mod audit_events;
 mod auth;
 mod backup_copies;
@@ -194,6 +195,7 @@ fn results(t: &mut Table) {
     t.row("GET /api/backup-runs/{id}", need(Can::ViewBackupTasks), routes!(backup_runs::show::show_backup_run));
     t.row("GET /api/backup-runs/{id}/log", need(Can::ViewBackupTasks), routes!(backup_runs::log::show_backup_run_log));
     t.row("GET /api/backup-runs/{id}/events", need(Can::ViewBackupTasks), routes!(backup_runs::events::show_backup_run_events));
+    t.row("POST /api/backup-runs/{id}/retry", need(Can::RunBackupTasks), routes!(backup_runs::retry::retry_backup_run));
     t.row("POST /api/backup-runs/{id}/cancel", need(Can::RunBackupTasks), routes!(backup_runs::cancel::cancel_backup_run));
     t.row("GET /api/backups", need(Can::ViewBackups), routes!(backups::list::list_backups));
     t.row("GET /api/backups/{id}", need(Can::ViewBackups), routes!(backups::show::show_backup));

@@ -14,6 +14,7 @@ mod deliveries;
 mod digests;
 mod document;
 pub(crate) mod documented;
+mod fleet;
 mod idempotency;
 mod keeping;
 mod lists;

@@ -19,8 +19,16 @@ pub struct BackupDestinationView {
     type_human: &'static str,
     created_at: String,
     updated_at: String,
+    limits: DestinationLimitsView,
     #[serde(flatten)]
     s3: Option<S3View>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct DestinationLimitsView {
+    /// Runs that may write to it at the same time; null: any number.
+    #[schema(required)]
+    runs_at_once: Option<i32>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -69,6 +77,7 @@ impl BackupDestinationView {
             kind: row.r#type,
             created_at: time::utc(row.created_at),
             updated_at: time::utc(row.updated_at),
+            limits: DestinationLimitsView { runs_at_once: row.runs_at_once },
             s3,
         }
     }

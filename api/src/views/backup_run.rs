@@ -55,6 +55,11 @@ pub struct BackupRunView {
     /// The backup it made.
     #[schema(required)]
     backup_id: Option<i64>,
+    /// The run that this one tries again.
+    #[schema(required)]
+    retry_of: Option<i64>,
+    /// Queued until the unfinished run of its task is over.
+    is_behind: bool,
     /// The worker that has or had it.
     #[schema(required)]
     worker: Option<String>,
@@ -169,6 +174,8 @@ impl BackupRunView {
             process_terminated: row.process_terminated,
             cancel_requested_at: time::utc_or_null(row.cancel_requested_at),
             backup_id: context.backup_id,
+            retry_of: row.retry_of,
+            is_behind: row.is_behind,
             worker: row.owner,
         }
     }

@@ -70,6 +70,10 @@ pub struct BackupTaskView {
     overdue_since: Option<String>,
     /// Whether a dead man's switch hears of its runs.
     is_ping_url_set: bool,
+    /// 1 to 9: of the team's queued runs those with a higher one are taken first.
+    priority: i16,
+    /// `refuse`, `queue`, `skip`: what a run does that meets an unfinished one of its task.
+    on_overlap: String,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -259,6 +263,8 @@ impl BackupTaskView {
             ),
             overdue_since: time::utc_or_null(row.overdue_since),
             is_ping_url_set: row.sealed_ping_url.is_some(),
+            priority: row.priority,
+            on_overlap: row.on_overlap,
         }
     }
 }

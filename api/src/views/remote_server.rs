@@ -19,6 +19,13 @@ pub struct RemoteServerView {
     /// Not of the peer: the pinned host key.
     #[schema(required)]
     host_key: Option<HostKeyView>,
+    limits: ServerLimitsView,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ServerLimitsView {
+    /// Runs that may read it at the same time.
+    runs_at_once: i32,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -67,6 +74,7 @@ impl RemoteServerView {
             },
             created_at: time::utc(row.created_at),
             updated_at: time::utc(row.updated_at),
+            limits: ServerLimitsView { runs_at_once: row.runs_at_once },
         }
     }
 }

@@ -2,9 +2,10 @@
 //! hears of it first, or hears nothing, changes nothing. Nothing here may look at a job.
 
 use crate::repositories::tickets::WORKER_ALIVE_SECS;
+use crate::system::call;
 use crate::{Access, Store, StoreError, TeamTx};
 use holdfast_domain::ids::{BackupCopyId, BackupRunId, TeamId};
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, TransactionTrait, Value};
+use sea_orm::{ConnectionTrait, QueryResult, TransactionTrait, Value};
 
 /// Who takes.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,8 @@ pub struct Taker<'a> {
     pub lease_secs: f64,
     /// Attempts that a run or copy may have.
     pub max_attempts: i32,
+    /// Runs under way that a team may have which has no limit of its own; 0 = no limit.
+    pub usual_runs_at_once: i64,
 }
 
 /// What a claim won.
@@ -34,15 +37,17 @@ pub struct Claimed<Id> {
 
 impl Store {
     /// Claims the run that `taker` is to execute next: raises its epoch and counts the attempt, of which the first is told
-    /// of. One whose first local destination lies in the store of another living worker is that worker's. `None`: there
-    /// is none that is due, wanted, with attempts left and free.
+    /// of. Teams have their turns; within a team a higher priority comes first, then what was due first. One whose first
+    /// local destination lies in the store of another living worker is that worker's, and one whose server, destination
+    /// or team has as many as it may waits. `None`: there is none that is due, wanted, with attempts left and free.
     ///
     /// # Errors
     /// The database failed.
     pub async fn take_run(&self, taker: &Taker<'_>) -> Result<Option<Claimed<BackupRunId>>, StoreError> {
         let txn = self.db().begin().await?;
-        let sql = "SELECT id, team_id, epoch, attempt FROM take_backup_run($1, $2, $3, $4, $5)";
-        let Some(row) = txn.query_one_raw(statement(sql, taker)).await? else {
+        let sql = "SELECT id, team_id, epoch, attempt FROM take_backup_run($1, $2, $3, $4, $5, $6)";
+        let values = values(taker).into_iter().chain([taker.usual_runs_at_once.into()]);
+        let Some(row) = txn.query_one_raw(call(sql, values)).await? else {
             return Ok(None);
         };
         let claimed = claimed(&row, BackupRunId)?;
@@ -61,20 +66,19 @@ impl Store {
     /// The database failed.
     pub async fn take_copy(&self, taker: &Taker<'_>) -> Result<Option<Claimed<BackupCopyId>>, StoreError> {
         let sql = "SELECT id, team_id, epoch, attempt FROM take_backup_copy($1, $2, $3, $4, $5)";
-        let row = self.db().query_one_raw(statement(sql, taker)).await?;
+        let row = self.db().query_one_raw(call(sql, values(taker))).await?;
         row.map(|row| claimed(&row, BackupCopyId)).transpose()
     }
 }
 
-fn statement(sql: &'static str, taker: &Taker<'_>) -> Statement {
-    let values: [Value; 5] = [
+fn values(taker: &Taker<'_>) -> [Value; 5] {
+    [
         taker.name.into(),
         taker.store_ids.to_vec().into(),
         taker.lease_secs.into(),
         taker.max_attempts.into(),
         WORKER_ALIVE_SECS.into(),
-    ];
-    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+    ]
 }
 
 fn claimed<Id>(row: &QueryResult, id: fn(i64) -> Id) -> Result<Claimed<Id>, StoreError> {

@@ -50,6 +50,7 @@ fn server(user_id: UserId) -> NewRemoteServer {
         sealed_private_key: None,
         sealed_database_password: None,
         pinned_host_key: None,
+        runs_at_once: 1,
     }
 }
 

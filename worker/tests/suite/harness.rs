@@ -373,7 +373,7 @@ impl World {
 
 /// A worker without a store.
 pub fn taker(name: &str, lease_secs: f64) -> Taker<'_> {
-    Taker { name, store_ids: &[], lease_secs, max_attempts: 3 }
+    Taker { name, store_ids: &[], lease_secs, max_attempts: 3, usual_runs_at_once: 0 }
 }
 
 /// The columns that tests look at.

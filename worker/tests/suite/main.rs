@@ -9,6 +9,7 @@ mod database_link;
 mod deliveries;
 mod digests;
 mod endings;
+mod fairness;
 mod harness;
 mod jump_hosts;
 mod later_copies;

@@ -5,6 +5,7 @@ use crate::audit::secrets;
 use crate::extract::{Authorized, PageBody, may};
 use crate::limits;
 use crate::problem::Problem;
+use crate::routes::at_once::AtOnceBody;
 use crate::sealing::RowSeal;
 use crate::state::ApiState;
 use crate::views::backup_destination::{BackupDestinationView, DestinationConfig};
@@ -42,6 +43,7 @@ pub async fn create_backup_destination(
         seal_id: seal.seal_id(),
         sealed_access_key: seal.seal(SealedColumn::DestinationAccessKey, access_key).await?,
         sealed_secret_key: seal.seal(SealedColumn::DestinationSecretKey, secret_key).await?,
+        runs_at_once: AtOnceBody::runs(body.limits.as_ref(), None),
         kind,
     };
     let tx = state.store().for_team(&auth.access).await?;

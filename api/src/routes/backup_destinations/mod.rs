@@ -9,6 +9,7 @@ pub mod update;
 pub mod usage;
 
 use crate::audit::SealedFields;
+use crate::routes::at_once::AtOnceBody;
 use crate::validation::{Fields, Presence, texts};
 use crate::views::backup_destination::DestinationConfig;
 use holdfast_domain::host::Host;
@@ -48,6 +49,7 @@ pub(crate) struct Body {
     #[validate(length(max = 255))]
     custom_s3_endpoint: Option<String>,
     path_style_endpoint: Option<bool>,
+    limits: Option<AtOnceBody>,
 }
 
 impl Body {
@@ -65,6 +67,7 @@ impl Body {
             custom_s3_region: fields.parsed("custom_s3_region", Presence::Optional, region),
             custom_s3_endpoint: fields.parsed("custom_s3_endpoint", Presence::Optional, endpoint),
             path_style_endpoint: fields.boolean("path_style_endpoint", Presence::Optional),
+            limits: AtOnceBody::read(fields),
             kind,
         };
         fields.check(&body);

@@ -8,6 +8,7 @@ use crate::audit::secrets;
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
 use crate::problem::{FieldErrors, Problem};
+use crate::routes::at_once::AtOnceBody;
 use crate::sealing::RowSeal;
 use crate::state::ApiState;
 use crate::validation::{Mode, texts};
@@ -60,6 +61,7 @@ pub async fn update_backup_destination(
         row.sealed_access_key = None;
         row.sealed_secret_key = None;
     }
+    row.runs_at_once = AtOnceBody::runs(body.limits.as_ref(), row.runs_at_once);
     row.label = body.label.unwrap_or(row.label);
     row.config = serde_json::to_value(config).map_err(|e| Problem::internal(&e))?;
     row.r#type = kind;

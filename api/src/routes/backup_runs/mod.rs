@@ -4,4 +4,5 @@ pub mod cancel;
 pub mod events;
 pub mod list;
 pub mod log;
+pub mod retry;
 pub mod show;

@@ -12,6 +12,8 @@ use utoipa::ToSchema;
 use validator::Validate;
 
 const TYPES: [&str; 2] = ["files", "database"];
+const FREQUENCIES: [&str; 4] = ["daily", "weekly", "custom", "manual"];
+const OVERLAPS: [&str; 3] = ["refuse", "queue", "skip"];
 const MODES: [&str; 4] = ["managed", "recipients", "password", "none"];
 /// Destinations of one task at most.
 const DESTINATIONS_MAX: usize = 10;
@@ -112,6 +114,12 @@ pub(crate) struct Body {
     /// `once` (without it): one run makes up for all times that were missed. `spread`: so does one, a while later. `skip`:
     /// they are recorded as missed.
     pub catch_up: Option<String>,
+    /// 1 to 9, 5 without it: of the team's queued runs those with a higher one are taken first.
+    #[validate(range(min = 1, max = 9))]
+    pub priority: Option<i64>,
+    /// What a run does that meets an unfinished one of its task: `refuse` (default; 409), `queue` (one waits behind it),
+    /// `skip` (202, and the run is recorded as skipped).
+    pub on_overlap: Option<String>,
 }
 
 /// Which fields a body has, null or not: absent and null differ in an update.
@@ -211,6 +219,8 @@ impl Body {
             alias: fields.parsed("alias", Presence::Optional, rules::alias),
             grace_secs: fields.integer("grace_secs", Presence::Optional),
             ping_url: fields.secret("ping_url", Presence::Optional, false),
+            priority: fields.integer("priority", Presence::Optional),
+            on_overlap: fields.one_of("on_overlap", Presence::Optional, &OVERLAPS),
             retention,
             ..Self::read_timing(fields)
         };
@@ -285,6 +295,11 @@ impl Body {
             let text = texts::required_when("encryption_password", "encryption.mode", "password");
             fields.fail("encryption_password", text);
         }
+    }
+
+    /// The column: what was sent, else what is stored.
+    pub fn priority(&self, stored: i16) -> i16 {
+        self.priority.and_then(|priority| i16::try_from(priority).ok()).unwrap_or(stored)
     }
 
     /// Destinations in order; the singular form is a list of one.

@@ -27,6 +27,9 @@ use holdfast_store::repositories::backup_tasks::NewBackupTask;
 use holdfast_vault::SealedColumn;
 use serde_json::json;
 
+/// In the middle.
+const USUAL_PRIORITY: i16 = 5;
+
 /// Defines a backup: the page's flat form, `source{…}`, or both.
 #[utoipa::path(post, path = "/api/backup-tasks", tag = "backup-tasks",
     request_body(content((Body = "application/json"), (Body = "application/x-www-form-urlencoded"))),
@@ -52,6 +55,7 @@ pub async fn create_backup_task(
     limits::take(&state, &tx, Limit::BackupTasks).await?;
     let destination_ids = body.destination_ids().unwrap_or_default();
     References::of(&body, Some(&destination_ids)).check(&tx).await?;
+    let priority = body.priority(USUAL_PRIORITY);
     let (tags, streams) = (body.tags.clone(), body.notification_streams.clone());
     let scripts = body.scripts.as_deref().map(scripts_body::stored);
     let mut seal = RowSeal::fresh(&state, auth.access.team_id());
@@ -81,6 +85,8 @@ pub async fn create_backup_task(
         max_duration_secs: LimitsBody::max_duration(body.limits.as_ref(), None),
         grace_secs: body.grace_secs.and_then(|secs| i32::try_from(secs).ok()),
         alias: body.alias,
+        priority,
+        on_overlap: body.on_overlap.unwrap_or_else(|| "refuse".to_owned()),
     };
     let mut row = tx.backup_tasks().create(new, &destination_ids, now).await.map_err(alias_taken)?;
     expect(&state, &tx, &mut row).await?;

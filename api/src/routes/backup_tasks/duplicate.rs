@@ -126,6 +126,8 @@ fn like(row: rows::backup_tasks::Model, label: String, user_id: UserId, seal_id:
         alias: None,
         grace_secs: row.grace_secs,
         sealed_ping_url: None,
+        priority: row.priority,
+        on_overlap: row.on_overlap,
     }
 }
 

@@ -25,7 +25,8 @@ pub(crate) struct Body {
     backup_destination_ids: Option<Vec<i64>>,
 }
 
-/// Starts a run now. Other tasks of the same server do not stand in its way: they queue.
+/// Starts a run now. Other tasks of the same server do not stand in its way: they queue. What an unfinished run of the same
+/// task means, its `on_overlap` says.
 #[utoipa::path(post, path = "/api/backup-tasks/{id}/run", tag = "backup-tasks", params(("id" = u64, Path)),
     request_body = Option<Body>,
     responses((status = 202, body = RunStarted), (status = 409, body = crate::problem::ProblemBody)))]
@@ -45,7 +46,7 @@ pub async fn run_backup_task(
     let destination_ids = destination_ids.filter(|ids| !ids.is_empty());
     let named = References { destinations: destination_ids.as_deref(), is_list: true, ..References::default() };
     named.check(&tx).await?;
-    let how = Start { trigger: "manual", triggered_by: Some(auth.user_id), destination_ids };
+    let how = Start { trigger: "manual", triggered_by: Some(auth.user_id), destination_ids, retry_of: None };
     let run = start(&state, &tx, &task, how).await?;
     tx.commit().await?;
     Ok((StatusCode::ACCEPTED, Json(RunStarted::of(run))))

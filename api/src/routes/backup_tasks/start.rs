@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 enum Refusal {
     Paused,
     Running,
+    Queued,
 }
 
 impl From<Refusal> for Problem {
@@ -26,6 +27,9 @@ impl From<Refusal> for Problem {
                 Self::conflict("task_paused", "The backup task is currently paused and cannot be executed.")
             }
             Refusal::Running => Self::conflict("already_running", "The backup task is already running."),
+            Refusal::Queued => {
+                Self::conflict("already_queued", "The backup task is running, and a run is queued behind it already.")
+            }
         }
     }
 }
@@ -58,6 +62,16 @@ pub(in crate::routes) struct Start {
     pub triggered_by: Option<UserId>,
     /// Instead of the task's own.
     pub destination_ids: Option<Vec<i64>>,
+    /// The run that this one tries again.
+    pub retry_of: Option<BackupRunId>,
+}
+
+/// What becomes of the run.
+enum Place {
+    First,
+    /// Queued behind the unfinished run.
+    Behind,
+    Skipped,
 }
 
 /// The task, locked, once the team may start one more run; none where there is no such task.
@@ -77,14 +91,14 @@ pub(in crate::routes) async fn lock(
 /// Queues a run of a locked task, its job and its audit event.
 ///
 /// # Errors
-/// 409 while the task is paused or runs; the transaction is then over.
+/// 409 while the task is paused, or runs and says `on_overlap: refuse`; the transaction is then over.
 pub(in crate::routes) async fn start(
     state: &ApiState,
     tx: &TeamTx,
     task: &rows::backup_tasks::Model,
     how: Start,
 ) -> Result<BackupRunId, Problem> {
-    refuse(tx, task).await?;
+    let place = place(tx, task).await?;
     let now = state.now();
     // 80 random bits: the name of a run's objects cannot be guessed.
     let random: u128 = state.with_rng(Rng::random);
@@ -96,25 +110,41 @@ pub(in crate::routes) async fn start(
         triggered_by: how.triggered_by,
         scheduled_for: None,
         destination_ids: how.destination_ids,
+        is_behind: matches!(place, Place::Behind),
+        retry_of: how.retry_of,
     };
-    let run = tx.backup_runs().create_queued(new, now).await.map_err(|error| match error {
+    let made = match place {
+        Place::Skipped => tx.backup_runs().create_skipped(new, now).await,
+        Place::First | Place::Behind => tx.backup_runs().create_queued(new, now).await,
+    };
+    let run = made.map_err(|error| match error {
         StoreError::Duplicate(_) => Refusal::Running.into(),
         other => Problem::from(other),
     })?;
     let run_id = BackupRunId(run.id);
-    queue::enqueue(tx, Job::ExecuteRun(run_id, 1)).await?;
-    let details = json!({"run": run.id, "trigger": how.trigger});
+    if !matches!(place, Place::Skipped) {
+        queue::enqueue(tx, Job::ExecuteRun(run_id, 1)).await?;
+    }
+    let details = match how.retry_of {
+        Some(failed) => json!({"run": run.id, "trigger": how.trigger, "retry_of": failed}),
+        None => json!({"run": run.id, "trigger": how.trigger}),
+    };
     tx.audit_events().record("backup_task.run", &format!("backup_tasks:{}", task.id), details).await?;
     Ok(run_id)
 }
 
-/// 409 while the task is paused or runs. The unique index on unfinished runs has the last word.
-async fn refuse(tx: &TeamTx, task: &rows::backup_tasks::Model) -> Result<(), Problem> {
+/// Where a run of the task goes. 409 while the task is paused, or where it may not overlap. The unique indexes on
+/// unfinished runs have the last word.
+async fn place(tx: &TeamTx, task: &rows::backup_tasks::Model) -> Result<Place, Problem> {
     if task.paused_at.is_some() {
         return Err(Refusal::Paused.into());
     }
-    match tx.backup_runs().active_of(BackupTaskId(task.id)).await? {
-        Some(_) => Err(Refusal::Running.into()),
-        None => Ok(()),
+    let unfinished = tx.backup_runs().unfinished_of(BackupTaskId(task.id)).await?;
+    match (unfinished.as_slice(), task.on_overlap.as_str()) {
+        ([], _) => Ok(Place::First),
+        (_, "skip") => Ok(Place::Skipped),
+        ([_], "queue") => Ok(Place::Behind),
+        (_, "queue") => Err(Refusal::Queued.into()),
+        _ => Err(Refusal::Running.into()),
     }
 }

@@ -30,6 +30,6 @@ pub async fn show_backup_task_status(
 ) -> Result<Json<Data<TaskStatusView>>, Problem> {
     let tx = state.store().for_team(&auth.access).await?;
     let row = find(&tx, id).await?;
-    let is_running = tx.backup_runs().active_of(id).await?.is_some();
+    let is_running = !tx.backup_runs().unfinished_of(id).await?.is_empty();
     Ok(data(TaskStatusView { id: row.id, status: status(is_running) }))
 }

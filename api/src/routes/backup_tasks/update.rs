@@ -132,6 +132,8 @@ fn set_rest(
     if let Some(source) = source {
         row.source = serde_json::to_value(source).map_err(|e| Problem::internal(&e))?;
     }
+    row.priority = body.priority(row.priority);
+    row.on_overlap = body.on_overlap.unwrap_or(std::mem::take(&mut row.on_overlap));
     row.remote_server_id = body.remote_server_id.unwrap_or(row.remote_server_id);
     if let Some(label) = body.label {
         row.label = label;

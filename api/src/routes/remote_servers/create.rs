@@ -5,6 +5,7 @@ use super::{Body, secrets, taken};
 use crate::extract::{Authorized, PageBody, may};
 use crate::limits;
 use crate::problem::Problem;
+use crate::routes::at_once::AtOnceBody;
 use crate::sealing::RowSeal;
 use crate::state::ApiState;
 use crate::views::remote_server::RemoteServerView;
@@ -58,6 +59,7 @@ pub async fn create_remote_server(
         transport: body.transport.unwrap_or_else(|| "russh".to_owned()),
         jump_ids: body.jump.unwrap_or_default(),
         pinned_host_key: body.host_key,
+        runs_at_once: AtOnceBody::runs(body.limits.as_ref(), None).unwrap_or(1),
     };
     let tx = state.store().for_team(&auth.access).await?;
     let way = Way { transport: &new.transport, auth_method: &new.auth_method, jump: &new.jump_ids, own: None };

@@ -13,6 +13,7 @@ pub mod update;
 
 use crate::audit::{self, SealedFields};
 use crate::problem::{FieldErrors, Problem};
+use crate::routes::at_once::AtOnceBody;
 use crate::validation::{Fields, Mode, Presence, rules, texts};
 use holdfast_store::{Changes, StoreError, rows};
 use secrecy::ExposeSecret;
@@ -67,6 +68,7 @@ pub(crate) struct Body {
     jump: Option<Vec<i64>>,
     /// `russh` (default) or `openssh`: the worker's own `ssh`, with the operator's configuration, and with keys only.
     transport: Option<String>,
+    limits: Option<AtOnceBody>,
 }
 
 impl Body {
@@ -83,6 +85,7 @@ impl Body {
             host_key: fields.parsed("host_key", Presence::Optional, rules::host_key),
             jump: jump_hosts::read(fields),
             transport: fields.one_of("transport", Presence::Optional, &TRANSPORTS),
+            limits: AtOnceBody::read(fields),
         };
         fields.check(&body);
         body.normalised(fields)

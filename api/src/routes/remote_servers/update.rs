@@ -8,6 +8,7 @@ use super::{Body, secrets, taken};
 use crate::extract::id::found;
 use crate::extract::{Authorized, Id, PageBody, may};
 use crate::problem::{FieldErrors, Problem};
+use crate::routes::at_once::AtOnceBody;
 use crate::sealing::RowSeal;
 use crate::state::ApiState;
 use crate::validation::{Mode, texts};
@@ -146,6 +147,7 @@ impl Change {
             row.pinned_host_key = Some(key);
             row.pending_host_key = None;
         }
+        row.runs_at_once = AtOnceBody::runs(self.body.limits.as_ref(), Some(row.runs_at_once)).unwrap_or(1);
         row.port = self.body.port.and_then(|port| i32::try_from(port).ok()).unwrap_or(row.port);
         row.label = self.body.label.unwrap_or(row.label);
         row.transport = self.body.transport.unwrap_or(row.transport);

@@ -47,7 +47,7 @@ pub async fn run_by_webhook(
     let tx = state.store().for_team(&access.seen_from(Some(address))).await?;
     // Deleted since it was looked up.
     let task = lock(&state, &tx, id).await?.ok_or_else(absent)?;
-    let how = Start { trigger: "webhook", triggered_by: None, destination_ids: None };
+    let how = Start { trigger: "webhook", triggered_by: None, destination_ids: None, retry_of: None };
     let run = start(&state, &tx, &task, how).await?;
     tx.task_webhooks().note_use(id, now).await?;
     tx.commit().await?;

@@ -34,6 +34,8 @@ pub struct NewBackupDestination {
     pub sealed_access_key: Option<Vec<u8>>,
     /// Sealed S3 secret key.
     pub sealed_secret_key: Option<Vec<u8>>,
+    /// Runs that may write to it at the same time; none = no limit.
+    pub runs_at_once: Option<i32>,
 }
 
 /// Which destinations are wanted; everything given must match.
@@ -105,6 +107,7 @@ impl BackupDestinations<'_> {
             seal_id: Set(new.seal_id),
             sealed_access_key: Set(new.sealed_access_key),
             sealed_secret_key: Set(new.sealed_secret_key),
+            runs_at_once: Set(new.runs_at_once),
             created_at: Set(now),
             updated_at: Set(now),
             ..Default::default()

@@ -34,6 +34,10 @@ pub struct NewBackupRun {
     pub scheduled_for: Option<DateTime<Utc>>,
     /// Instead of the task's own.
     pub destination_ids: Option<Vec<i64>>,
+    /// Whether it waits for the unfinished run of its task.
+    pub is_behind: bool,
+    /// The failed run that it tries again.
+    pub retry_of: Option<BackupRunId>,
 }
 
 /// Which runs are wanted; everything given must match.
@@ -106,24 +110,25 @@ impl BackupRuns<'_> {
         Ok(self.select().filter(table::Column::Id.eq(id.0)).one(self.0.conn()).await?)
     }
 
-    /// The unfinished run of a task, if there is one.
+    /// The unfinished runs of a task: none, one, or that one and one that is queued behind it.
     ///
     /// # Errors
     /// The database failed.
-    pub async fn active_of(&self, task: BackupTaskId) -> Result<Option<table::Model>, StoreError> {
+    pub async fn unfinished_of(&self, task: BackupTaskId) -> Result<Vec<table::Model>, StoreError> {
         Ok(self
             .select()
             .filter(table::Column::BackupTaskId.eq(task.0))
             .filter(table::Column::Status.is_in(UNFINISHED))
-            .one(self.0.conn())
+            .order_by_asc(table::Column::IsBehind)
+            .all(self.0.conn())
             .await?)
     }
 
     /// Queues a run. The caller enqueues its job in the same transaction.
     ///
     /// # Errors
-    /// [`StoreError::Duplicate`] (`backup_runs_active`) while another run of the task is unfinished; the transaction
-    /// is then over.
+    /// [`StoreError::Duplicate`] (`backup_runs_active`, `backup_runs_behind`) while another run of the task is unfinished,
+    /// or waits behind that one; the transaction is then over.
     pub async fn create_queued(&self, new: NewBackupRun, now: DateTime<Utc>) -> Result<table::Model, StoreError> {
         let row = table::ActiveModel {
             team_id: Set(self.0.team_id().0),
@@ -133,7 +138,30 @@ impl BackupRuns<'_> {
             triggered_by: Set(new.triggered_by.map(|u| u.0)),
             scheduled_for: Set(new.scheduled_for),
             destination_ids: Set(new.destination_ids),
+            is_behind: Set(new.is_behind),
+            retry_of: Set(new.retry_of.map(|run| run.0)),
             created_at: Set(now),
+            ..Default::default()
+        };
+        Ok(row.insert(self.0.conn()).await?)
+    }
+
+    /// Records a run that was not made, because another one of its task was unfinished.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn create_skipped(&self, new: NewBackupRun, now: DateTime<Utc>) -> Result<table::Model, StoreError> {
+        let row = table::ActiveModel {
+            team_id: Set(self.0.team_id().0),
+            backup_task_id: Set(new.backup_task_id.0),
+            ulid: Set(new.ulid),
+            trigger: Set(new.trigger.to_owned()),
+            triggered_by: Set(new.triggered_by.map(|u| u.0)),
+            destination_ids: Set(new.destination_ids),
+            status: Set("skipped".to_owned()),
+            error_message: Set(Some("Another run of this task was active.".to_owned())),
+            created_at: Set(now),
+            completed_at: Set(Some(now)),
             ..Default::default()
         };
         Ok(row.insert(self.0.conn()).await?)

@@ -67,6 +67,10 @@ pub struct NewBackupTask {
     pub grace_secs: Option<i32>,
     /// Where its dead man's switch is, sealed.
     pub sealed_ping_url: Option<Vec<u8>>,
+    /// 1 to 9: a higher one's runs are taken first.
+    pub priority: i16,
+    /// `refuse`, `queue` or `skip`: what becomes of a run while another one is unfinished.
+    pub on_overlap: String,
 }
 
 /// Which tasks are wanted; everything given must match.
@@ -222,6 +226,8 @@ impl BackupTasks<'_> {
             alias: Set(new.alias),
             grace_secs: Set(new.grace_secs),
             sealed_ping_url: Set(new.sealed_ping_url),
+            priority: Set(new.priority),
+            on_overlap: Set(new.on_overlap),
             created_at: Set(now),
             updated_at: Set(now),
             ..Default::default()
@@ -278,10 +284,11 @@ impl BackupTasks<'_> {
     /// # Errors
     /// The database failed.
     pub async fn count_running(&self) -> Result<u64, StoreError> {
-        // At most one unfinished run a task.
+        // At most one unfinished run a task, besides one that is queued behind it.
         Ok(backup_runs::Entity::find()
             .filter(backup_runs::Column::TeamId.eq(self.0.team_id().0))
             .filter(backup_runs::Column::Status.is_in(UNFINISHED))
+            .filter(backup_runs::Column::IsBehind.eq(false))
             .count(self.0.conn())
             .await?)
     }

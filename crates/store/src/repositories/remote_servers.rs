@@ -49,6 +49,8 @@ pub struct NewRemoteServer {
     pub sealed_database_password: Option<Vec<u8>>,
     /// OpenSSH line, if the team gave it.
     pub pinned_host_key: Option<String>,
+    /// Runs that may read it at the same time.
+    pub runs_at_once: i32,
 }
 
 /// Which servers are wanted; everything given must match.
@@ -105,6 +107,7 @@ impl RemoteServers<'_> {
             sealed_database_password: Set(new.sealed_database_password),
             pinned_at: Set(new.pinned_host_key.as_ref().map(|_| now)),
             pinned_host_key: Set(new.pinned_host_key),
+            runs_at_once: Set(new.runs_at_once),
             created_at: Set(now),
             updated_at: Set(now),
             ..Default::default()

@@ -86,6 +86,7 @@ mod tests {
             deleted_at: None,
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,
+            runs_at_once: None,
         }
     }
 

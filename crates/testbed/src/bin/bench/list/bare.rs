@@ -35,7 +35,7 @@ SELECT t.id, t.user_id, t.remote_server_id, t.label, t.description, t.type, t.so
                AND r.status IN ('queued', 'running', 'verifying')),
        count(*) OVER (),
        t.grace_secs, CASE WHEN t.is_expectation_due THEN NULL ELSE t.next_success_expected_by END, t.overdue_since,
-       t.sealed_ping_url IS NOT NULL
+       t.sealed_ping_url IS NOT NULL, t.priority, t.on_overlap
 FROM backup_tasks t, LATERAL (
     SELECT array_agg(g.id ORDER BY g.id) AS ids, array_agg(g.label ORDER BY g.id) AS labels
     FROM backup_task_tags x JOIN tags g ON g.id = x.tag_id WHERE x.backup_task_id = t.id) a
@@ -152,6 +152,8 @@ struct Task {
     next_success_expected_by: Option<String>,
     overdue_since: Option<String>,
     is_ping_url_set: bool,
+    priority: i16,
+    on_overlap: String,
 }
 
 #[derive(Serialize)]
@@ -272,6 +274,8 @@ fn task(row: &PgRow) -> sqlx::Result<Task> {
         next_success_expected_by: row.try_get::<Option<_>, _>(36)?.map(utc),
         overdue_since: row.try_get::<Option<_>, _>(37)?.map(utc),
         is_ping_url_set: row.try_get(38)?,
+        priority: row.try_get(39)?,
+        on_overlap: row.try_get(40)?,
     })
 }
 
