@@ -267,6 +267,7 @@ async fn tasks(walk: &mut Walk, made: &Definitions) {
     let run = run["data"]["backup_run_id"].clone();
     walk.act("POST /api/backup-runs/{id}/cancel", &run, none.clone(), &["backup_run.cancel"]).await;
     let pool = walk.app.database.owner_pool().await.unwrap();
+    walk.act("POST /api/backup-runs/{id}/retry", &run, none.clone(), &["backup_task.run"]).await;
     let end = "UPDATE backup_runs SET status = 'cancelled', completed_at = now()";
     sqlx::query(end).execute(&pool).await.unwrap();
     walk.act("DELETE /api/backup-task-logs/{id}", &run, none.clone(), &["backup_task_log.delete"]).await;

@@ -24,7 +24,7 @@ impl<'a> Running<'a> {
         let path = format!("/api/backup-tasks/{}/run", made.task);
         let started = app.expect(person, ("POST", &path), Value::Null, 202).await;
         let run = BackupRunId(started["data"]["backup_run_id"].as_i64().unwrap());
-        let taker = Taker { name: "w", store_ids: &[], lease_secs: 60.0, max_attempts: 3 };
+        let taker = Taker { name: "w", store_ids: &[], lease_secs: 60.0, max_attempts: 3, usual_runs_at_once: 0 };
         let claimed = app.store.take_run(&taker).await.unwrap().unwrap();
         assert_eq!((claimed.id, claimed.epoch), (run, 1));
         let access = Access::system(person.team_id, "test");

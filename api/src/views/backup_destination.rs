@@ -24,6 +24,7 @@ pub struct BackupDestinationView {
     s3: Option<S3View>,
 }
 
+/// How much of a destination may be used.
 #[derive(Serialize, ToSchema)]
 struct DestinationLimitsView {
     /// Runs that may write to it at the same time; null: any number.

@@ -22,6 +22,7 @@ pub struct RemoteServerView {
     limits: ServerLimitsView,
 }
 
+/// How much of a server may be used.
 #[derive(Serialize, ToSchema)]
 struct ServerLimitsView {
     /// Runs that may read it at the same time.

@@ -12,7 +12,6 @@ use utoipa::ToSchema;
 use validator::Validate;
 
 const TYPES: [&str; 2] = ["files", "database"];
-const FREQUENCIES: [&str; 4] = ["daily", "weekly", "custom", "manual"];
 const OVERLAPS: [&str; 3] = ["refuse", "queue", "skip"];
 const MODES: [&str; 4] = ["managed", "recipients", "password", "none"];
 /// Destinations of one task at most.
