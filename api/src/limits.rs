@@ -3,9 +3,9 @@
 use crate::problem::Problem;
 use crate::state::ApiState;
 use holdfast_domain::Limit;
+use holdfast_store::TeamTx;
 use holdfast_store::repositories::task_timing::TaskTiming;
 use holdfast_store::repositories::team_limits::LimitReached;
-use holdfast_store::{TeamTx, rows};
 
 /// Whether the team may have one more of what `limit` counts. To be asked in the transaction that creates it, before any
 /// row is locked.
@@ -20,10 +20,10 @@ pub(crate) async fn take(state: &ApiState, tx: &TeamTx, limit: Limit) -> Result<
 ///
 /// # Errors
 /// 409 `limit_reached`.
-pub(crate) async fn interval(state: &ApiState, tx: &TeamTx, task: &rows::backup_tasks::Model) -> Result<(), Problem> {
+pub(crate) async fn interval(state: &ApiState, tx: &TeamTx, timing: &TaskTiming) -> Result<(), Problem> {
     let limit = Limit::MinIntervalSecs;
     let Some(allowed) = tx.team_limits().allowed(state.team_limits()).await?.of(limit) else { return Ok(()) };
-    let shortest = TaskTiming::of(task).schedule().ok().and_then(|schedule| schedule.shortest_gap(state.now()));
+    let shortest = timing.schedule().ok().and_then(|schedule| schedule.shortest_gap(state.now()));
     let is_too_often = shortest.is_some_and(|gap| u64::try_from(gap.num_seconds()).unwrap_or(0) < allowed);
     if is_too_often { Err(Problem::limit_reached(LimitReached { limit, allowed })) } else { Ok(()) }
 }

@@ -20,6 +20,7 @@ pub async fn run_loops(context: &WorkerContext, stop: &CancellationToken) {
     let interval = context.config.worker.reconcile_interval;
     let often = |name| Loop { name, every: interval, stop };
     let row = Loop { name: "worker_row", every: interval.min(WORKER_ROW_EVERY), stop };
+    let due = Loop { name: "due_tasks", every: interval.min(due_tasks::LOOK_AHEAD), stop };
     let purge = Loop { name: "purges", every: PURGES_EVERY, stop };
     let watch = Loop { name: "absence", every: context.config.absence.watch_interval, stop };
     tokio::join!(
@@ -28,7 +29,7 @@ pub async fn run_loops(context: &WorkerContext, stop: &CancellationToken) {
         often("account_mails").run(|| account_mails::reconcile(context)),
         often("deliveries").run(|| deliveries::reconcile(context)),
         often("digests").run(|| digests::reconcile(context)),
-        often("due_tasks").run(|| due_tasks::reconcile(context)),
+        due.run(|| due_tasks::tick(context)),
         often("stray_runs").run(|| stray_runs::reconcile(context)),
         often("stray_restores").run(|| stray_restores::reconcile(context)),
         often("stray_own_backups").run(|| stray_own_backups::reconcile(context)),

@@ -160,6 +160,7 @@ fn tasks(t: &mut Table) {
     let need = Need::Ability;
     t.row("GET /api/backup-tasks", need(Can::ViewBackupTasks), routes!(backup_tasks::list::list_backup_tasks));
     t.row("GET /api/backup-tasks/upcoming", need(Can::ViewBackupTasks), routes!(backup_tasks::upcoming::list_upcoming_backup_tasks));
+    t.row("POST /api/backup-tasks/schedule-preview", need(Can::ViewBackupTasks), routes!(backup_tasks::schedule_preview_draft::preview_schedule_draft));
     t.row("POST /api/backup-tasks", need(Can::CreateBackupTasks), routes!(backup_tasks::create::create_backup_task));
     t.row("GET /api/backup-tasks/{id}", need(Can::ViewBackupTasks), routes!(backup_tasks::show::show_backup_task));
     t.fresh("PUT /api/backup-tasks/{id}", need(Can::UpdateBackupTasks), routes!(backup_tasks::update::update_backup_task));
@@ -167,6 +168,7 @@ fn tasks(t: &mut Table) {
     t.row("GET /api/backup-tasks/{id}/status", need(Can::ViewBackupTasks), routes!(backup_tasks::status::show_backup_task_status));
     t.row("GET /api/backup-tasks/{id}/latest-log", need(Can::ViewBackupTasks), routes!(backup_tasks::latest_log::show_latest_log));
     t.row("POST /api/backup-tasks/{id}/run", need(Can::RunBackupTasks), routes!(backup_tasks::run::run_backup_task));
+    t.row("GET /api/backup-tasks/{id}/schedule-preview", need(Can::ViewBackupTasks), routes!(backup_tasks::schedule_preview::preview_schedule));
     t.row("GET /api/backup-tasks/{id}/retention-preview", need(Can::ViewBackups), routes!(backup_tasks::retention_preview::preview_retention));
     t.fresh("POST /api/backup-tasks/{id}/prune", need(Can::DeleteBackups), routes!(backup_tasks::prune::prune_backup_task));
     t.row("POST /api/backup-tasks/{id}/pause", need(Can::UpdateBackupTasks), routes!(backup_tasks::pause::pause_backup_task));

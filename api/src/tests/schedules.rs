@@ -204,3 +204,46 @@ async fn editing_pausing_and_moving_lose_no_slot_and_owe_none_twice() {
     let edited = world.update(&interval, json!({"label": "Every seven hours", "frequency": "interval"})).await;
     assert_eq!(next(&edited), next(&interval));
 }
+
+#[tokio::test]
+async fn the_next_ten_runs_are_shown_of_a_task_and_of_a_draft() {
+    let world = World::new().await;
+    let schedule =
+        json!({"frequency": "daily", "time_to_run_at": "02:30", "timezone": "Europe/Berlin", "jitter_secs": 900});
+    let task = world.create(schedule.clone()).await;
+    let path = format!("/api/backup-tasks/{}/schedule-preview", task["id"]);
+    let shown = world.app.expect(&world.ann, ("GET", &path), Value::Null, 200).await["data"].clone();
+    assert_eq!((shown["runs"].as_array().unwrap().len(), &shown["timezone"]), (10, &json!("Europe/Berlin")));
+    let first = &shown["runs"][0];
+    assert_eq!((&first["slot"], &first["zone_name"]), (&json!("2026-11-30T01:30:00Z"), &json!("CET")));
+    assert_eq!(first["starts_at"], task["schedule"]["next_run_at"]);
+    assert!(shown["jitter"].as_str().unwrap().contains("15 min") && shown["window"].is_null());
+    // What is owed comes first.
+    world
+        .sql("UPDATE backup_tasks SET next_slot_at = NULL, next_run_at = '2026-11-29T10:59:00Z' WHERE id = $1", &task)
+        .await;
+    let shown = world.app.expect(&world.ann, ("GET", &path), Value::Null, 200).await["data"].clone();
+    let slots: Vec<_> = shown["runs"].as_array().unwrap().iter().take(2).map(|run| run["slot"].clone()).collect();
+    assert_eq!(slots, ["2026-11-29T10:59:00Z", "2026-11-30T01:30:00Z"]);
+
+    let draft = ("POST", "/api/backup-tasks/schedule-preview");
+    let shown = world.app.expect(&world.ann, draft, schedule, 200).await["data"].clone();
+    assert_eq!(
+        (&shown["runs"][0]["slot"], &shown["runs"][0]["starts_at"]),
+        (&json!("2026-11-30T01:30:00Z"), &Value::Null)
+    );
+    let window = json!({"frequency": "hourly", "window_from": "23:00", "window_until": "01:00"});
+    let shown = world.app.expect(&world.ann, draft, window, 200).await["data"].clone();
+    assert_eq!(shown["runs"][2]["local_time"], "2026-11-30 23:00:00");
+    assert!(shown["window"].as_str().unwrap().contains("23:00"));
+    let manual = world.app.expect(&world.ann, draft, json!({"frequency": "manual"}), 200).await["data"].clone();
+    assert_eq!(manual["runs"], json!([]));
+    for (wrong, field) in [
+        (json!({}), "frequency"),
+        (json!({"frequency": "custom", "custom_cron_expression": "* * * * *"}), "custom_cron_expression"),
+        (json!({"frequency": "daily", "time_to_run_at": "02:00", "label": "x"}), "label"),
+    ] {
+        let refused = world.app.expect(&world.ann, draft, wrong, 422).await;
+        assert!(refused["errors"][field].is_array(), "{field}: {refused}");
+    }
+}

@@ -190,6 +190,7 @@ impl Team {
         let destination = self.destination;
         match (row.method.as_str(), row.path.as_str()) {
             ("POST" | "PUT", "/api/backup-tasks" | "/api/backup-tasks/{id}") => task_body(self.server, destination),
+            ("POST", "/api/backup-tasks/schedule-preview") => json!({"frequency": "daily", "time_to_run_at": "02:00"}),
             ("DELETE", "/api/backup-tasks/{id}") => json!({"delete_files": false}),
             ("POST", "/api/backup-tasks/{id}/duplicate") => json!({"label": "again"}),
             ("POST", "/api/backup-tasks/{id}/prune") => json!({"dry_run": true}),

@@ -17,6 +17,7 @@ pub mod own_backup;
 pub mod person;
 pub mod remote_server;
 pub mod restore;
+pub mod schedule_preview;
 pub mod script;
 pub mod script_secret;
 pub mod session;

@@ -10,11 +10,30 @@ use holdfast_store::StoreError;
 use holdfast_store::due_tasks::{DueBatch, DueTask, News, Settled};
 use holdfast_store::repositories::task_timing::{TaskTiming, seed_of};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Tasks of one transaction.
 const BATCH: i32 = 4_000;
 /// Batches of one round: nobody else's work waits for ever.
 const BATCHES: usize = 1_000;
+
+/// How far ahead a tick looks: what is due until the next one is begun when it is due, and not when somebody looks again.
+pub const LOOK_AHEAD: Duration = Duration::from_secs(1);
+
+/// Does nothing where nothing is due within [`LOOK_AHEAD`], which costs one look into an index; else waits for that moment
+/// and does a round.
+///
+/// # Errors
+/// See [`reconcile`].
+pub async fn tick(context: &WorkerContext) -> Result<(), StoreError> {
+    match context.store.next_due_in().await? {
+        Some(wait) if wait <= LOOK_AHEAD => {
+            tokio::time::sleep(wait).await;
+            reconcile(context).await
+        }
+        _ => Ok(()),
+    }
+}
 
 /// One round: everything that is due.
 ///

@@ -229,8 +229,23 @@ impl Body {
         body
     }
 
-    /// The part that the peer does not know.
-    pub fn read_timing(fields: &mut Fields) -> Self {
+    /// Of a schedule alone, which is to be stored with no task.
+    pub fn read_schedule(fields: &mut Fields) -> Self {
+        let body = Self {
+            frequency: fields.one_of("frequency", Presence::Required, &Frequency::ALL.map(Frequency::as_str)),
+            time_to_run_at: fields.string("time_to_run_at", Presence::Optional),
+            custom_cron_expression: fields.parsed("custom_cron_expression", Presence::Optional, cron),
+            timezone: fields.parsed("timezone", Presence::Optional, rules::timezone),
+            weekday: fields.integer("weekday", Presence::Optional),
+            ..Self::read_timing(fields)
+        };
+        fields.check(&body);
+        body.check_time(fields);
+        body
+    }
+
+    /// The part of a schedule that the peer does not know.
+    fn read_timing(fields: &mut Fields) -> Self {
         let is_last = fields.is_text("month_day", "last");
         let body = Self {
             weekdays: fields.integers("weekdays", Presence::Optional, WEEKDAYS),
@@ -260,7 +275,7 @@ impl Body {
         body
     }
 
-    pub fn check_time(&self, fields: &mut Fields) {
+    fn check_time(&self, fields: &mut Fields) {
         let times = [("time_to_run_at", &self.time_to_run_at), ("window_from", &self.window_from)];
         for (field, text) in times.into_iter().chain([("window_until", &self.window_until)]) {
             if text.as_ref().is_some_and(|text| text.parse::<TimeOfDay>().is_err()) {

@@ -24,6 +24,7 @@ use holdfast_domain::ids::RemoteServerId;
 use holdfast_domain::retention::Rule;
 use holdfast_store::Changes;
 use holdfast_store::repositories::backup_tasks::NewBackupTask;
+use holdfast_store::repositories::task_timing::TaskTiming;
 use holdfast_vault::SealedColumn;
 use serde_json::json;
 
@@ -93,7 +94,7 @@ pub async fn create_backup_task(
     let attached = Attached { tags: tags.as_deref(), streams: streams.as_deref(), scripts: scripts.as_deref() };
     attach(&tx, &row, attached).await?;
     let subject = format!("backup_tasks:{}", row.id);
-    limits::interval(&state, &tx, &row).await?;
+    limits::interval(&state, &tx, &TaskTiming::of(&row)).await?;
     let view = view(&tx, row.clone(), auth.user_id, now).await?;
     let changes = secrets(Changes::made(&view), None, Some(&row), SECRETS);
     tx.audit_events().record_change("backup_task.create", &subject, changes, json!({})).await?;

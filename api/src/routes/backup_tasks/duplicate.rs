@@ -89,7 +89,7 @@ pub async fn duplicate_backup_task(
         copy = tx.backup_tasks().save(copy).await?;
     }
     expect(&state, &tx, &mut copy).await?;
-    limits::interval(&state, &tx, &copy).await?;
+    limits::interval(&state, &tx, &TaskTiming::of(&copy)).await?;
     let tags: Vec<i64> = around.tags.iter().map(|tag| tag.id).collect();
     let scripts: Vec<_> = around.scripts.iter().map(|(_, script)| script.clone()).collect();
     let attached = Attached { tags: Some(&tags), streams: Some(&around.stream_ids), scripts: Some(&scripts) };

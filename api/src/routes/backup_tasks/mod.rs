@@ -15,6 +15,8 @@ pub mod resume;
 pub mod retention_body;
 pub mod retention_preview;
 pub mod run;
+pub mod schedule_preview;
+pub mod schedule_preview_draft;
 pub mod scripts_body;
 pub mod show;
 pub mod source_body;

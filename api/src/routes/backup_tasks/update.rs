@@ -83,7 +83,7 @@ pub async fn update_backup_task(
     let mut row = tx.backup_tasks().save(row).await.map_err(alias_taken)?;
     expect(&state, &tx, &mut row).await?;
     if is_other_timing {
-        limits::interval(&state, &tx, &row).await?;
+        limits::interval(&state, &tx, &TaskTiming::of(&row)).await?;
     }
     let view = view(&tx, row.clone(), auth.user_id, now).await?;
     let changes = secrets(Changes::between(&old_view, &view), Some(&stored), Some(&row), SECRETS);

@@ -148,6 +148,11 @@ const REQUESTS: &[(&str, &str)] = &[
        "description": "Everything below /home", "source_path": "/home", "frequency": "weekly", "time_to_run_at": "02:00",
        "maximum_backups_to_keep": 4, "type": "files", "store_path": "/backups/weekly"}"#,
     ),
+    (
+        "ScheduleDraft",
+        r#"{"frequency": "weekly", "weekdays": [1, 4], "time_to_run_at": "02:30", "timezone": "Europe/Berlin",
+       "jitter_secs": 900}"#,
+    ),
     ("BackupTaskDeletion", r#"{"delete_files": false}"#),
     ("BackupTaskDuplicate", r#"{"label": "Weekly Full Backup, elsewhere"}"#),
     ("BackupUpdate", r#"{"held": true}"#),

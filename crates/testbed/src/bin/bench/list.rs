@@ -3,7 +3,7 @@
 
 mod bare;
 mod load;
-mod teams;
+pub(crate) mod teams;
 
 pub(crate) use bare::serve;
 

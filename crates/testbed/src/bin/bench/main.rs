@@ -11,6 +11,7 @@ mod list;
 mod machine;
 mod memory;
 mod others;
+mod schedule;
 mod session;
 mod shell;
 mod throughput;
@@ -22,7 +23,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// All parts, in the order of the document.
-const PARTS: [&str; 8] = ["throughput", "databases", "destinations", "others", "delay", "memory", "latency", "list"];
+const PARTS: [&str; 9] =
+    ["throughput", "databases", "destinations", "others", "delay", "memory", "latency", "list", "schedule"];
 
 /// What to measure.
 #[derive(Parser)]
@@ -80,7 +82,8 @@ async fn measure(arguments: &Arguments, bench: &Bench) -> Result<()> {
             "delay" => delay::measure(bench).await,
             "memory" => memory::measure(bench).await,
             "latency" => latency::measure(bench).await,
-            _ => list::measure(bench).await,
+            "list" => list::measure(bench).await,
+            _ => schedule::measure(bench).await,
         };
         let text = text.context(part)?;
         // Shown at once: a later part that fails takes nothing with it.

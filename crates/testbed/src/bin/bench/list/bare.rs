@@ -35,7 +35,9 @@ SELECT t.id, t.user_id, t.remote_server_id, t.label, t.description, t.type, t.so
                AND r.status IN ('queued', 'running', 'verifying')),
        count(*) OVER (),
        t.grace_secs, CASE WHEN t.is_expectation_due THEN NULL ELSE t.next_success_expected_by END, t.overdue_since,
-       t.sealed_ping_url IS NOT NULL, t.priority, t.on_overlap
+       t.sealed_ping_url IS NOT NULL, t.priority, t.on_overlap,
+       CASE WHEN t.weekdays = '{}' THEN array_remove(ARRAY[t.weekday], NULL) ELSE t.weekdays END, t.minute, t.month_day,
+       t.interval_secs, t.interval_from, t.window_from, t.window_until, t.jitter_secs, t.catch_up
 FROM backup_tasks t, LATERAL (
     SELECT array_agg(g.id ORDER BY g.id) AS ids, array_agg(g.label ORDER BY g.id) AS labels
     FROM backup_task_tags x JOIN tags g ON g.id = x.tag_id WHERE x.backup_task_id = t.id) a
@@ -186,6 +188,15 @@ struct Schedule {
     timezone: Option<String>,
     weekday: Option<i16>,
     next_run_at: Option<String>,
+    weekdays: Vec<i16>,
+    minute: Option<i16>,
+    month_day: Option<i16>,
+    interval_secs: Option<i32>,
+    interval_from: Option<String>,
+    window_from: Option<String>,
+    window_until: Option<String>,
+    jitter_secs: i32,
+    catch_up: String,
 }
 
 #[derive(Serialize)]
@@ -293,5 +304,14 @@ fn schedule(row: &PgRow) -> sqlx::Result<Schedule> {
         timezone: row.try_get(10)?,
         weekday: row.try_get(11)?,
         next_run_at: row.try_get::<Option<_>, _>(12)?.map(utc),
+        weekdays: row.try_get(41)?,
+        minute: row.try_get(42)?,
+        month_day: row.try_get(43)?,
+        interval_secs: row.try_get(44)?,
+        interval_from: row.try_get::<Option<_>, _>(45)?.map(utc),
+        window_from: row.try_get(46)?,
+        window_until: row.try_get(47)?,
+        jitter_secs: row.try_get(48)?,
+        catch_up: row.try_get(49)?,
     })
 }
