@@ -60,6 +60,7 @@ pub struct Model {
     pub next_slot_at: Option<DateTimeUtc>,
     pub priority: i16,
     pub on_overlap: String,
+    pub scheduled_since: DateTimeUtc,
 }
 
 /// No relations are declared: joins are written where they are used.

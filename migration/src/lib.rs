@@ -82,6 +82,7 @@ migrations! {
     m20261129_000041_account_export,
     m20261129_000042_schedules,
     m20261129_000043_due_tasks,
+    m20261129_000044_scheduled_since,
     m20261129_000045_taking,
     m20261129_000046_fair_taking,
     m20261129_000048_live_view,

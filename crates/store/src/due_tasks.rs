@@ -25,6 +25,8 @@ pub struct DueTask {
     pub seal_id: Uuid,
     /// Since when, and for which slot.
     pub due: Due,
+    /// Since when its schedule holds as it stands.
+    pub since: DateTime<Utc>,
     /// When it runs.
     pub timing: TaskTiming,
     /// Whether its team is suspended.
@@ -79,6 +81,7 @@ struct Row {
     seal_id: Uuid,
     next_run_at: DateTime<Utc>,
     next_slot_at: Option<DateTime<Utc>>,
+    scheduled_since: DateTime<Utc>,
     frequency: String,
     time_to_run_at: Option<String>,
     custom_cron: Option<String>,
@@ -106,6 +109,7 @@ impl From<Row> for DueTask {
             id: BackupTaskId(row.id),
             seal_id: row.seal_id,
             due: Due { slot: row.next_slot_at.unwrap_or(row.next_run_at), at: row.next_run_at },
+            since: row.scheduled_since,
             timing: TaskTiming {
                 frequency: row.frequency,
                 time_to_run_at: row.time_to_run_at,

@@ -97,7 +97,12 @@ impl<'a> Planner<'a> {
         let schedule = self.schedules.entry(&task.timing).or_insert_with(|| task.timing.schedule());
         let step = match schedule {
             Ok(schedule) => {
-                let owed = Owed { due: task.due, catch_up: task.timing.catch_up, seed: seed_of(task.seal_id) };
+                let owed = Owed {
+                    due: task.due,
+                    since: task.since,
+                    catch_up: task.timing.catch_up,
+                    seed: seed_of(task.seal_id),
+                };
                 let room = task.room.map(|room| *self.room.entry(task.team_id).or_insert(room));
                 let facts = Facts {
                     now: self.now,

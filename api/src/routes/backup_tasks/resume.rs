@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use holdfast_domain::ids::BackupTaskId;
 use holdfast_store::Changes;
-use holdfast_store::repositories::task_timing::{TaskTiming, due_after_change, set_due};
+use holdfast_store::repositories::task_timing::{TaskTiming, reschedule};
 use serde_json::json;
 
 /// Schedules a paused task again, from now on: the due times that passed while it was paused are not made up for. A task
@@ -35,8 +35,8 @@ pub async fn resume_backup_task(
             let message = "Enter the encryption password of this copied task first: it did not travel with the copy.";
             return Err(Problem::conflict("secret_missing", message));
         }
-        let due = due_after_change(&row, &TaskTiming::of(&row), now);
-        set_due(&mut row, due);
+        let timing = TaskTiming::of(&row);
+        reschedule(&mut row, timing, now);
         row.paused_at = None;
         row.updated_at = now;
         row = tx.backup_tasks().save(row).await?;

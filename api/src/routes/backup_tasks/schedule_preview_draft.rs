@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 /// When a task would run: the fields of a task that say so, as [`Body::read_schedule`] reads them.
 #[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is read elsewhere")]
 pub struct ScheduleDraft {
     /// `hourly`, `daily`, `weekly`, `monthly`, `interval`, `custom`, `manual`.
     #[schema(required)]

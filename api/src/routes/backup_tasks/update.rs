@@ -23,7 +23,7 @@ use axum::extract::State;
 use holdfast_domain::ids::BackupTaskId;
 use holdfast_domain::source::SourceSpec;
 use holdfast_store::repositories::retention::{rule_of, set_rule};
-use holdfast_store::repositories::task_timing::{TaskTiming, due_after_change, set_due};
+use holdfast_store::repositories::task_timing::{TaskTiming, reschedule};
 use holdfast_store::{Changes, rows};
 use holdfast_vault::SealedColumn;
 use serde_json::json;
@@ -68,13 +68,11 @@ pub async fn update_backup_task(
         tx.backup_tasks().set_destinations(id, ids).await?;
     }
     if is_other_timing {
-        let due = due_after_change(&row, &timing, now);
-        set_due(&mut row, due);
+        reschedule(&mut row, timing, now);
     }
     let (tags, streams) = (body.tags.as_deref(), body.notification_streams.as_deref());
     let scripts = body.scripts.as_deref().map(scripts_body::stored);
     attach(&tx, &row, Attached { tags, streams, scripts: scripts.as_deref() }).await?;
-    timing.set(&mut row);
     set_rule(&mut row, &rule);
     let mut seal = RowSeal::new(&state, auth.access.team_id(), row.seal_id);
     seal_secrets(&mut row, &body, &sent, &encryption, &mut seal).await?;

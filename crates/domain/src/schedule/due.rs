@@ -31,6 +31,8 @@ pub struct LateRule {
 pub struct Owed {
     /// Which, and since when it is due.
     pub due: Due,
+    /// Since when the schedule holds as it stands: what it would have named before is none of its slots.
+    pub since: DateTime<Utc>,
     /// The task's word for what was missed.
     pub catch_up: CatchUp,
     /// What makes the task's starts its own: the same for a task, for ever.
@@ -135,10 +137,24 @@ impl Schedule {
         slot + within(most, seed, slot)
     }
 
+    /// What is due once this schedule holds, from `now` on: a slot `owed` that came before the change, or before the task was
+    /// paused, still is; else the first one after `now`. A schedule that runs by hand alone owes nothing.
+    #[must_use]
+    pub fn due_after_change(
+        &self,
+        owed: Option<Due>,
+        paused_at: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+        seed: u128,
+    ) -> Option<Due> {
+        let owed = owed.filter(|due| due.slot <= paused_at.unwrap_or(now) && !self.is_manual());
+        owed.or_else(|| self.due_after(now, seed))
+    }
+
     /// What to do about `owed`.
     #[must_use]
     pub fn step(&self, owed: &Owed, facts: &Facts, rule: LateRule) -> Step {
-        let next = self.pending(owed.due.slot, facts.now, owed.seed);
+        let next = self.pending(owed, facts.now);
         if facts.is_suspended {
             return Step::Go { made: Vec::new(), next, news: None };
         }
@@ -173,7 +189,7 @@ impl Schedule {
     fn skip(&self, owed: &Owed, passed: &[Due], facts: &Facts, rule: LateRule) -> Step {
         let mut slots = vec![owed.due];
         slots.extend(passed);
-        let next = self.pending(owed.due.slot, facts.now, owed.seed);
+        let next = self.pending(owed, facts.now);
         let last = slots[slots.len() - 1];
         let is_last_on_time = facts.now - last.at <= rule.late_after && passed.len() < PASSED_MAX;
         let mut made: Vec<Made> = slots.iter().map(|due| Made { slot: due.slot, outcome: Outcome::Missed }).collect();
@@ -210,15 +226,16 @@ impl Schedule {
     /// Further slots that are due at `now`, the first [`PASSED_MAX`] of them.
     fn passed(&self, owed: &Owed, now: DateTime<Utc>) -> Vec<Due> {
         let next = |due: &Due| self.due_after(due.slot, owed.seed);
-        std::iter::successors(next(&owed.due), next).take_while(|due| due.at <= now).take(PASSED_MAX).collect()
+        std::iter::successors(self.due_after(owed.due.slot.max(owed.since), owed.seed), next).take_while(|due| due.at <= now).take(PASSED_MAX).collect()
     }
 
-    /// The first slot after `slot` that is not due at `now` yet.
-    fn pending(&self, slot: DateTime<Utc>, now: DateTime<Utc>, seed: u128) -> Option<Due> {
+    /// The first slot after the owed one that is not due at `now` yet.
+    fn pending(&self, owed: &Owed, now: DateTime<Utc>) -> Option<Due> {
         // What lies further back than the jitter has begun.
-        let mut due = self.due_after(slot.max(now - self.jitter - TimeDelta::seconds(1)), seed)?;
+        let begun = now - self.jitter - TimeDelta::seconds(1);
+        let mut due = self.due_after(owed.due.slot.max(owed.since).max(begun), owed.seed)?;
         while due.at <= now {
-            due = self.due_after(due.slot, seed)?;
+            due = self.due_after(due.slot, owed.seed)?;
         }
         Some(due)
     }

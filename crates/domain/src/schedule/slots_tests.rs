@@ -188,7 +188,7 @@ fn jitter_spreads_the_tasks() {
 }
 
 fn owed(slot: &str, catch_up: CatchUp) -> Owed {
-    Owed { due: Due { slot: utc(slot), at: utc(slot) }, catch_up, seed: SEED }
+    Owed { due: Due { slot: utc(slot), at: utc(slot) }, since: DateTime::UNIX_EPOCH, catch_up, seed: SEED }
 }
 
 fn facts(now: &str) -> Facts {
@@ -287,6 +287,18 @@ fn a_slot_that_began_before_the_next_tick_keeps_its_own_start() {
     let first = schedule.due_after(utc("2026-11-29T01:30:00Z"), SEED).unwrap();
     let second = schedule.due_after(first.slot, SEED).unwrap();
     let between = Facts { now: second.slot, ..facts("2026-11-29T03:00:00Z") };
-    let (_, next, _) = went(schedule.step(&Owed { due: first, catch_up: CatchUp::Once, seed: SEED }, &between, RULE));
+    let (_, next, _) = went(schedule.step(&Owed { due: first, ..owed("2026-11-29T02:00:00Z", CatchUp::Once) }, &between, RULE));
     assert_eq!(next, Some(second));
+}
+
+#[test]
+fn what_a_schedule_would_have_named_before_it_held_is_none_of_its_slots() {
+    // Daily at 02:00 until 07:30, hourly since; nobody looked before 08:10.
+    let hourly = read(ScheduleColumns { frequency: "hourly", ..Default::default() });
+    let slot = "2026-11-29T02:00:00Z";
+    let owed = Owed { since: utc("2026-11-29T07:30:00Z"), ..owed(slot, CatchUp::Skip) };
+    let (rows, next, _) = went(hourly.step(&owed, &facts("2026-11-29T08:10:00Z"), RULE));
+    let slots: Vec<_> = rows.iter().map(|row| row.slot).collect();
+    assert_eq!(slots, [utc(slot), utc("2026-11-29T08:00:00Z")]);
+    assert_eq!(next.unwrap().slot, utc("2026-11-29T09:00:00Z"));
 }

@@ -209,6 +209,7 @@ impl BackupTasks<'_> {
             catch_up: Set(timing.catch_up.as_str().to_owned()),
             next_run_at: Set(next_run_at),
             next_slot_at: Set(next_slot_at),
+            scheduled_since: Set(now),
             max_backups: Set(i32::try_from(new.rule.keep_last).unwrap_or(i32::MAX)),
             max_age_secs: Set(new.rule.max_age_secs),
             keep_floor: Set(i32::try_from(new.rule.floor).unwrap_or(i32::MAX)),

@@ -126,18 +126,17 @@ pub fn due_columns(due: Option<Due>) -> (Option<DateTime<Utc>>, Option<DateTime<
     (due.map(|due| due.at), due.filter(|due| due.slot < due.at).map(|due| due.slot))
 }
 
-/// Notes when a task is due next.
-pub fn set_due(row: &mut Model, due: Option<Due>) {
-    (row.next_run_at, row.next_slot_at) = due_columns(due);
-}
-
-/// What a task is due for after its schedule was changed or it was resumed: a slot that had come while it was scheduled is
-/// still owed, and else the first one after `now`. A slot has one run at most, whatever happens here: `(task, slot)` is
-/// unique among the runs.
+/// What a task is due for once it has `timing` and is not paused; see [`Schedule::due_after_change`].
 #[must_use]
 pub fn due_after_change(row: &Model, timing: &TaskTiming, now: DateTime<Utc>) -> Option<Due> {
-    let scheduled_until = row.paused_at.unwrap_or(now);
-    let owed = due_of(row).filter(|due| due.slot <= scheduled_until);
-    let is_manual = timing.schedule().is_ok_and(|schedule| schedule.is_manual());
-    owed.filter(|_| !is_manual).or_else(|| timing.due_after(now, row.seal_id))
+    let schedule = timing.schedule().ok()?;
+    schedule.due_after_change(due_of(row), row.paused_at, now, seed_of(row.seal_id))
+}
+
+/// Notes that the schedule is `timing` from now on, and when the task is due next. Of a task that is being resumed,
+/// `paused_at` still stands there.
+pub fn reschedule(row: &mut Model, timing: TaskTiming, now: DateTime<Utc>) {
+    (row.next_run_at, row.next_slot_at) = due_columns(due_after_change(row, &timing, now));
+    row.scheduled_since = now;
+    timing.set(row);
 }
