@@ -93,7 +93,7 @@ async fn each_frequency_is_stored_shown_and_due() {
     let daily = world.update(&last, json!({"frequency": "daily"})).await;
     assert_eq!((next(&daily), &daily["schedule"]["month_day"]), ("2026-11-30T03:00:00Z", &Value::Null));
     let upcoming = world.app.expect(&world.ann, ("GET", "/api/backup-tasks/upcoming"), Value::Null, 200).await;
-    let first = upcoming["data"].as_array().unwrap().iter().find(|row| row["next_run"] == "2026-11-29T11:15:00+00:00");
+    let first = upcoming["data"].as_array().unwrap().iter().find(|row| row["next_run"] == "2026-11-29T06:15:00-05:00");
     assert_eq!(first.unwrap_or_else(|| panic!("{upcoming}"))["backup_task_id"], hourly["id"]);
 }
 

@@ -29,8 +29,14 @@ fn tasks() -> Vec<(Vec<Schedule>, CatchUp)> {
     let window = ScheduleColumns { window_from: Some("22:00"), window_until: Some("04:00"), ..Default::default() };
     let cron = ScheduleColumns { frequency: "custom", custom_cron: Some("10 */3 * * *"), ..window };
     let from = Some("2026-01-01T00:20:00Z".parse().unwrap());
-    let interval = ScheduleColumns { frequency: "interval", interval_secs: Some(7 * 3_600), interval_from: from, ..Default::default() };
-    let monthly = ScheduleColumns { frequency: "monthly", month_day: Some(31), ..daily("03:00", "Australia/Lord_Howe") };
+    let interval = ScheduleColumns {
+        frequency: "interval",
+        interval_secs: Some(7 * 3_600),
+        interval_from: from,
+        ..Default::default()
+    };
+    let monthly =
+        ScheduleColumns { frequency: "monthly", month_day: Some(31), ..daily("03:00", "Australia/Lord_Howe") };
     vec![
         (vec![read(berlin), read(ScheduleColumns { timezone: None, ..berlin })], CatchUp::Once),
         (vec![read(weekly), read(ScheduleColumns { jitter_secs: 3_600, ..weekly })], CatchUp::Spread),
@@ -48,7 +54,7 @@ fn simulate(guards: Guards, seed: u64) -> (World, Time) {
     while world.now < end {
         world.turn();
     }
-    world.has_faults = false;
+    world.calm();
     while world.now < end + TimeDelta::days(40) {
         world.turn();
     }

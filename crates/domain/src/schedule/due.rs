@@ -226,7 +226,10 @@ impl Schedule {
     /// Further slots that are due at `now`, the first [`PASSED_MAX`] of them.
     fn passed(&self, owed: &Owed, now: DateTime<Utc>) -> Vec<Due> {
         let next = |due: &Due| self.due_after(due.slot, owed.seed);
-        std::iter::successors(self.due_after(owed.due.slot.max(owed.since), owed.seed), next).take_while(|due| due.at <= now).take(PASSED_MAX).collect()
+        std::iter::successors(self.due_after(owed.due.slot.max(owed.since), owed.seed), next)
+            .take_while(|due| due.at <= now)
+            .take(PASSED_MAX)
+            .collect()
     }
 
     /// The first slot after the owed one that is not due at `now` yet.

@@ -287,7 +287,8 @@ fn a_slot_that_began_before_the_next_tick_keeps_its_own_start() {
     let first = schedule.due_after(utc("2026-11-29T01:30:00Z"), SEED).unwrap();
     let second = schedule.due_after(first.slot, SEED).unwrap();
     let between = Facts { now: second.slot, ..facts("2026-11-29T03:00:00Z") };
-    let (_, next, _) = went(schedule.step(&Owed { due: first, ..owed("2026-11-29T02:00:00Z", CatchUp::Once) }, &between, RULE));
+    let (_, next, _) =
+        went(schedule.step(&Owed { due: first, ..owed("2026-11-29T02:00:00Z", CatchUp::Once) }, &between, RULE));
     assert_eq!(next, Some(second));
 }
 

@@ -40,7 +40,8 @@ fn intended(task: &Task, until: Time) -> Vec<Time> {
 
 fn doubles(of_slot: &BTreeMap<Time, Vec<&Run>>) -> Vec<String> {
     let twice = of_slot.iter().filter(|(_, runs)| runs.len() > 1);
-    let mut found: Vec<String> = twice.map(|(slot, runs)| format!("a doubled slot: {slot} has {} runs", runs.len())).collect();
+    let mut found: Vec<String> =
+        twice.map(|(slot, runs)| format!("a doubled slot: {slot} has {} runs", runs.len())).collect();
     let committed = of_slot.values().flatten().filter(|run| run.commits > 1);
     found.extend(committed.map(|run| format!("a doubled commit: {run:?}")));
     found
@@ -51,7 +52,9 @@ fn lost(task: &Task, intended: &[Time], of_slot: &BTreeMap<Time, Vec<&Run>>) -> 
     let is_made_up_for = |slot: Time| {
         let before = of_slot.range(..slot).next_back();
         before.is_some_and(|(_, runs)| {
-            runs.iter().any(|run| run.created_at >= slot && matches!(run.outcome, Outcome::Queued | Outcome::Missed | Outcome::Skipped(_)))
+            runs.iter().any(|run| {
+                run.created_at >= slot && matches!(run.outcome, Outcome::Queued | Outcome::Missed | Outcome::Skipped(_))
+            })
         })
     };
     let lost = intended.iter().filter(|slot| !of_slot.contains_key(slot) && !is_made_up_for(**slot));

@@ -84,6 +84,15 @@ pub struct Task {
     pub held: Vec<(Time, Option<Time>, usize)>,
 }
 
+impl Task {
+    fn resume(&mut self, owed: Option<Due>, now: Time) {
+        self.due = self.schedules[self.now_by].due_after_change(owed, self.paused_at, now, self.seed);
+        self.paused_at = None;
+        self.since = now;
+        self.held.push((now, None, self.now_by));
+    }
+}
+
 /// A row of `backup_runs`.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -119,7 +128,7 @@ pub struct World {
     pub now: Time,
     pub tasks: Vec<Task>,
     pub runs: Vec<Run>,
-    pub has_faults: bool,
+    has_faults: bool,
     guards: Guards,
     hand: Hand,
     processes: Vec<Process>,
@@ -175,7 +184,13 @@ impl World {
     /// A little while there is something to do; else until something is.
     fn pass(&mut self) {
         let is_busy = !self.open.is_empty() || self.processes.iter().any(|process| !matches!(process.at, At::Idle));
-        let next = self.tasks.iter().filter(|task| task.paused_at.is_none()).filter_map(|task| task.due).map(|due| due.at).min();
+        let next = self
+            .tasks
+            .iter()
+            .filter(|task| task.paused_at.is_none())
+            .filter_map(|task| task.due)
+            .map(|due| due.at)
+            .min();
         let wakes = self.processes.iter().map(|process| process.paused_until).min();
         let free = next.max(wakes).filter(|at| !is_busy && *at > self.now);
         self.now = match free {
@@ -218,12 +233,7 @@ impl World {
                 task.paused_at = Some(now);
                 task.held.last_mut().unwrap().1 = Some(now);
             }
-            (_, Some(paused_at)) => {
-                task.due = task.schedules[task.now_by].due_after_change(owed, Some(paused_at), now, task.seed);
-                task.paused_at = None;
-                task.since = now;
-                task.held.push((now, None, task.now_by));
-            }
+            (_, Some(_)) => task.resume(owed, now),
             (_, None) if other != task.now_by => {
                 task.due = task.schedules[other].due_after_change(owed, None, now, task.seed);
                 task.now_by = other;
@@ -232,6 +242,15 @@ impl World {
                 task.held.push((now, None, other));
             }
             _ => {}
+        }
+    }
+
+    /// The end of the faults: what is paused goes on.
+    pub fn calm(&mut self) {
+        self.has_faults = false;
+        let now = self.now;
+        for task in self.tasks.iter_mut().filter(|task| task.paused_at.is_some()) {
+            task.resume(task.due, now);
         }
     }
 
