@@ -57,8 +57,12 @@ impl Hand {
         mixed ^ (mixed >> 31)
     }
 
-    pub fn below(&mut self, many: u64) -> u64 {
+    fn below(&mut self, many: u64) -> u64 {
         self.bits() % many
+    }
+
+    fn index(&mut self, many: usize) -> usize {
+        usize::try_from(self.below(many as u64)).unwrap_or(0)
     }
 
     fn one_in(&mut self, many: u64) -> bool {
@@ -66,7 +70,7 @@ impl Hand {
     }
 
     fn seconds(&mut self, most: u64) -> TimeDelta {
-        TimeDelta::seconds(i64::try_from(self.below(most)).unwrap())
+        TimeDelta::seconds(self.below(most).cast_signed())
     }
 }
 
@@ -85,6 +89,13 @@ pub struct Task {
 }
 
 impl Task {
+    /// The schedule that held does so no more.
+    fn let_go(&mut self, now: Time) {
+        if let Some(held) = self.held.last_mut() {
+            held.1 = Some(now);
+        }
+    }
+
     fn resume(&mut self, owed: Option<Due>, now: Time) {
         self.due = self.schedules[self.now_by].due_after_change(owed, self.paused_at, now, self.seed);
         self.paused_at = None;
@@ -168,7 +179,7 @@ impl World {
             self.outage();
         }
         self.find_strays();
-        let who = usize::try_from(self.hand.below(6)).unwrap();
+        let who = self.hand.index(6);
         if self.processes[who].paused_until > self.now {
             return;
         }
@@ -200,7 +211,7 @@ impl World {
     }
 
     fn outage(&mut self) {
-        let until = self.now + TimeDelta::minutes(i64::try_from(self.hand.below(3 * 24 * 60)).unwrap());
+        let until = self.now + TimeDelta::minutes(self.hand.below(3 * 24 * 60).cast_signed());
         for who in 0..self.processes.len() {
             self.crash(who);
             self.processes[who].paused_until = until;
@@ -219,10 +230,10 @@ impl World {
     }
 
     fn user(&mut self) {
-        let at = usize::try_from(self.hand.below(self.tasks.len() as u64)).unwrap();
+        let at = self.hand.index(self.tasks.len());
         let act = self.hand.below(3);
         let (now, guards) = (self.now, self.guards);
-        let other = usize::try_from(self.hand.below(self.tasks[at].schedules.len() as u64)).unwrap();
+        let other = self.hand.index(self.tasks[at].schedules.len());
         let task = &mut self.tasks[at];
         if guards.row_locks && task.locked_by.is_some() {
             return;
@@ -231,14 +242,14 @@ impl World {
         match (act, task.paused_at) {
             (0, None) => {
                 task.paused_at = Some(now);
-                task.held.last_mut().unwrap().1 = Some(now);
+                task.let_go(now);
             }
             (_, Some(_)) => task.resume(owed, now),
             (_, None) if other != task.now_by => {
                 task.due = task.schedules[other].due_after_change(owed, None, now, task.seed);
                 task.now_by = other;
                 task.since = now;
-                task.held.last_mut().unwrap().1 = Some(now);
+                task.let_go(now);
                 task.held.push((now, None, other));
             }
             _ => {}
