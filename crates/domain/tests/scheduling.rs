@@ -15,7 +15,7 @@ const DAYS: i64 = 500;
 const SEEDS: u64 = 5;
 
 fn read(columns: ScheduleColumns<'_>) -> Schedule {
-    Schedule::from_columns(&columns).unwrap()
+    Schedule::from_columns(&columns).expect("a schedule")
 }
 
 /// Tasks of every kind. The user switches each between two schedules.
@@ -28,7 +28,7 @@ fn tasks() -> Vec<(Vec<Schedule>, CatchUp)> {
     let weekly = ScheduleColumns { frequency: "weekly", weekdays: &[0, 3], ..daily("01:30", "America/New_York") };
     let window = ScheduleColumns { window_from: Some("22:00"), window_until: Some("04:00"), ..Default::default() };
     let cron = ScheduleColumns { frequency: "custom", custom_cron: Some("10 */3 * * *"), ..window };
-    let from = Some("2026-01-01T00:20:00Z".parse().unwrap());
+    let from = Some("2026-01-01T00:20:00Z".parse().expect("a time"));
     let interval = ScheduleColumns {
         frequency: "interval",
         interval_secs: Some(7 * 3_600),
@@ -48,7 +48,7 @@ fn tasks() -> Vec<(Vec<Schedule>, CatchUp)> {
 
 /// Days with faults, and then some without, so that everything can end.
 fn simulate(guards: Guards, seed: u64) -> (World, Time) {
-    let start: Time = "2026-01-05T00:00:00Z".parse().unwrap();
+    let start: Time = "2026-01-05T00:00:00Z".parse().expect("a time");
     let mut world = World::new(guards, seed, start, tasks());
     let end = start + TimeDelta::days(DAYS);
     while world.now < end {
