@@ -6,13 +6,17 @@ use crate::queue::{self, Job};
 use crate::repositories::task_timing::TaskTiming;
 use crate::system::call;
 use crate::{Access, Store, StoreError, TeamTx};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use holdfast_domain::ids::{BackupRunId, BackupTaskId, TeamId};
 use holdfast_domain::schedule::{CatchUp, Due, Made};
 use holdfast_domain::{Limit, TeamLimits};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, FromQueryResult, TransactionTrait};
+use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
+
+/// No two slots of a schedule are closer.
+const SLOTS_APART: TimeDelta = TimeDelta::seconds(60);
 
 /// A task that is due.
 #[derive(Clone, Debug)]
@@ -25,7 +29,7 @@ pub struct DueTask {
     pub seal_id: Uuid,
     /// Since when, and for which slot.
     pub due: Due,
-    /// Since when its schedule holds as it stands.
+    /// Since when its schedule holds as it stands; of a task that is on time, long ago.
     pub since: DateTime<Utc>,
     /// When it runs.
     pub timing: TaskTiming,
@@ -81,7 +85,6 @@ struct Row {
     seal_id: Uuid,
     next_run_at: DateTime<Utc>,
     next_slot_at: Option<DateTime<Utc>>,
-    scheduled_since: DateTime<Utc>,
     frequency: String,
     time_to_run_at: Option<String>,
     custom_cron: Option<String>,
@@ -109,7 +112,7 @@ impl From<Row> for DueTask {
             id: BackupTaskId(row.id),
             seal_id: row.seal_id,
             due: Due { slot: row.next_slot_at.unwrap_or(row.next_run_at), at: row.next_run_at },
-            since: row.scheduled_since,
+            since: DateTime::UNIX_EPOCH,
             timing: TaskTiming {
                 frequency: row.frequency,
                 time_to_run_at: row.time_to_run_at,
@@ -163,12 +166,30 @@ impl Store {
         let values = [at_most.into(), except.into(), usual(Limit::RunsAtOnce).into(), usual(Limit::StoredBytes).into()];
         let txn = self.db().begin().await?;
         let rows = txn.query_all_raw(call("SELECT * FROM lock_due_tasks($1, $2, $3, $4)", values)).await?;
-        let tasks =
+        let mut tasks: Vec<DueTask> =
             rows.iter().map(|row| Ok(Row::from_query_result(row, "")?.into())).collect::<Result<_, StoreError>>()?;
         let now = txn.query_one_raw(call("SELECT now() AS now", [])).await?;
         let now = now.map(|row| row.try_get("", "now")).transpose()?.unwrap_or_default();
+        note_since(&txn, &mut tasks, now).await?;
         Ok(DueBatch { txn, now, tasks })
     }
+}
+
+/// Reads since when the schedules hold of those tasks that can have missed a slot: of what is on time it does not matter.
+async fn note_since(txn: &DatabaseTransaction, tasks: &mut [DueTask], now: DateTime<Utc>) -> Result<(), StoreError> {
+    let is_late = |task: &&DueTask| now - task.due.slot >= SLOTS_APART;
+    let late: Vec<i64> = tasks.iter().filter(is_late).map(|task| task.id.0).collect();
+    if late.is_empty() {
+        return Ok(());
+    }
+    let mut since: HashMap<i64, DateTime<Utc>> = HashMap::new();
+    for row in txn.query_all_raw(call("SELECT * FROM tasks_scheduled_since($1)", [late.into()])).await? {
+        since.insert(row.try_get("", "id")?, row.try_get("", "scheduled_since")?);
+    }
+    for task in tasks {
+        task.since = since.get(&task.id.0).copied().unwrap_or(task.since);
+    }
+    Ok(())
 }
 
 impl DueBatch {
