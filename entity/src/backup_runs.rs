@@ -42,6 +42,7 @@ pub struct Model {
     pub committed_as: Option<String>,
     pub is_behind: bool,
     pub retry_of: Option<i64>,
+    pub log_bytes: i64,
 }
 
 /// No relations are declared: joins are written where they are used.

@@ -86,6 +86,7 @@ migrations! {
     m20261129_000045_taking,
     m20261129_000046_fair_taking,
     m20261129_000048_live_view,
+    m20261129_000049_run_logs,
     m20261129_000050_scripts,
     m20261129_000051_run_scripts,
     m20261129_000052_ways_to_servers,

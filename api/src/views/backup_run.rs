@@ -72,6 +72,9 @@ pub struct ProgressView {
     #[schema(required)]
     progress_percent: Option<u8>,
     original_size: u64,
+    /// What of it the present attempt has read; null in a first one. The one figure that begins again with each attempt.
+    #[schema(required)]
+    attempt_original_size: Option<u64>,
     #[schema(required)]
     total_expected_size: Option<u64>,
     compressed_size: u64,
@@ -109,7 +112,8 @@ impl ProgressView {
         let progress: Progress = serde_json::from_value(column).unwrap_or_default();
         let status = status.parse::<RunStatus>();
         let is_over = status.as_ref().is_ok_and(|status| status.is_final());
-        Self::at(progress, is_over, status.is_ok_and(RunStatus::has_backup))
+        let is_moving = status.as_ref().is_ok_and(|status| !status.is_final() && *status != RunStatus::Queued);
+        Self::at(progress, (is_over, is_moving), status.is_ok_and(RunStatus::has_backup))
     }
 
     /// The view of a copy's `progress` column in a row with `state`.
@@ -117,15 +121,18 @@ impl ProgressView {
     pub fn of_copy(column: serde_json::Value, state: &str) -> Self {
         let progress: Progress = serde_json::from_value(column).unwrap_or_default();
         let is_over = !matches!(state, "queued" | "running");
-        Self::at(progress, is_over, is_over && state != "failed")
+        Self::at(progress, (is_over, state == "running"), is_over && state != "failed")
     }
 
-    fn at(progress: Progress, is_over: bool, is_done: bool) -> Self {
+    /// Between two attempts nothing moves, so nothing is told of how fast.
+    fn at(progress: Progress, (is_over, is_moving): (bool, bool), is_done: bool) -> Self {
+        let remaining = progress.secs_remaining().filter(|_| is_moving);
         Self {
             progress_percent: progress.percent(is_done),
-            estimated_time_remaining: if is_over { Some(0) } else { progress.secs_remaining() },
-            bytes_per_second: if is_over { 0 } else { progress.bytes_per_second },
-            current_file: progress.current_file.filter(|_| !is_over),
+            estimated_time_remaining: if is_over { Some(0) } else { remaining },
+            bytes_per_second: if is_moving { progress.bytes_per_second } else { 0 },
+            current_file: progress.current_file.filter(|_| is_moving),
+            attempt_original_size: progress.attempt_original_size,
             original_size: progress.original_size,
             total_expected_size: progress.total_expected_size,
             compressed_size: progress.compressed_size,

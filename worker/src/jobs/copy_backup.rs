@@ -24,6 +24,7 @@ use holdfast_store::{Access, StoreError};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use tracing::Instrument;
 
 /// One claimed copy.
 struct Job {
@@ -33,7 +34,10 @@ struct Job {
     epoch: i32,
     lease: Lease,
     progress: Mutex<Progress>,
-    written: Mutex<Option<Instant>>,
+    /// How far an earlier attempt, or this one from another copy, came.
+    floor: Mutex<Progress>,
+    /// When the row was last written, and how far it was.
+    written: Mutex<Option<(Instant, u64)>>,
 }
 
 impl Job {
@@ -52,8 +56,20 @@ impl Job {
         }
     }
 
+    /// What is shown.
     fn progress(&self) -> Progress {
+        let floor = self.floor.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.own_progress().raised_to(&floor)
+    }
+
+    /// What this copy has of what was copied.
+    fn own_progress(&self) -> Progress {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// An earlier attempt came so far: what is shown does not go back behind it.
+    fn go_on_from(&self, floor: Progress) {
+        *self.floor.lock().unwrap_or_else(PoisonError::into_inner) = floor;
     }
 
     fn set_progress(&self, change: impl FnOnce(&mut Progress)) {
@@ -85,13 +101,18 @@ async fn copy_backup(context: Arc<WorkerContext>, claimed: Claimed<BackupCopyId>
         epoch: claimed.epoch,
         lease,
         progress: Mutex::default(),
+        floor: Mutex::default(),
         written: Mutex::default(),
     };
-    tracing::info!(copy = %id, epoch = job.epoch, attempt = claimed.attempt, "copy begins");
-    let ended = AssertUnwindSafe(attempt::attempt(&job)).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
-    if let Err(error) = ending::write(&job, claimed.attempt, ended).await {
-        tracing::error!(copy = %id, ?error, "the end of a copy could not be written");
-    }
+    let span = tracing::info_span!("backup_copy", copy = %id, team = %claimed.team_id, epoch = job.epoch);
+    let work = async {
+        tracing::info!(attempt = claimed.attempt, "copy begins");
+        let ended = AssertUnwindSafe(attempt::attempt(&job)).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
+        if let Err(error) = ending::write(&job, claimed.attempt, ended).await {
+            tracing::error!(?error, "the end of a copy could not be written");
+        }
+    };
+    work.instrument(span).await;
 }
 
 fn panicked() -> Failure {

@@ -24,6 +24,7 @@ use holdfast_store::{Access, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use tracing::Instrument;
 
 /// An attempt that ended without a restore.
 #[derive(Debug)]
@@ -128,9 +129,13 @@ pub async fn execute_restore(context: Arc<WorkerContext>, id: RestoreId) {
         gauge: Gauge::default(),
         touched: AtomicBool::new(false),
     };
-    tracing::info!(restore = %id, epoch = job.epoch, attempt = claimed.attempt, "restore begins");
-    let ended = attempt::attempt(&job).await;
-    if let Err(error) = ending::write(&job, claimed.attempt, ended).await {
-        tracing::error!(restore = %id, ?error, "the end of a restore could not be written");
-    }
+    let span = tracing::info_span!("restore", restore = %id, team = %claimed.team_id, epoch = job.epoch);
+    let work = async {
+        tracing::info!(attempt = claimed.attempt, "restore begins");
+        let ended = attempt::attempt(&job).await;
+        if let Err(error) = ending::write(&job, claimed.attempt, ended).await {
+            tracing::error!(?error, "the end of a restore could not be written");
+        }
+    };
+    work.instrument(span).await;
 }

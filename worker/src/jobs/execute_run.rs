@@ -42,6 +42,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 /// Claims the run that is this worker's next; the work is one attempt of it, and over when that is, however it ended.
 ///
@@ -57,8 +58,16 @@ async fn execute_run(context: Arc<WorkerContext>, claimed: Claimed<BackupRunId>,
     let id = claimed.id;
     let claim = Claim { team_id: claimed.team_id, leased: Leased::Run(id), epoch: claimed.epoch };
     let lease = context.leases.hold(claim, claimed_at);
-    tracing::info!(run = %id, epoch = claimed.epoch, attempt = claimed.attempt, "run claimed");
+    let span = tracing::info_span!("backup_run", run = %id, team = %claimed.team_id, epoch = claimed.epoch);
     let attempt = Arc::new(Attempt::new(context, lease, claimed));
+    one_attempt(attempt).instrument(span).await;
+}
+
+async fn one_attempt(attempt: Arc<Attempt>) {
+    tracing::info!(attempt = attempt.number, "run claimed");
+    if let Err(failure) = go_on(&attempt).await {
+        return conclude::conclude(&attempt, Err(failure)).await;
+    }
     let done = CancellationToken::new();
     let work = async {
         let outcome = AssertUnwindSafe(steps(&attempt)).catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
@@ -67,6 +76,19 @@ async fn execute_run(context: Arc<WorkerContext>, claimed: Claimed<BackupRunId>,
     };
     let (outcome, ()) = tokio::join!(work, attempt.keep_journal(&done));
     conclude::conclude(&attempt, outcome).await;
+}
+
+/// How far an earlier attempt came, before anything is written of this one.
+async fn go_on(attempt: &Attempt) -> Result<(), Failure> {
+    if attempt.epoch == 1 {
+        return Ok(());
+    }
+    let (id, epoch) = (attempt.run_id, attempt.epoch);
+    let reading = attempt.in_tx(Step::Prepare, move |tx| {
+        Box::pin(async move { tx.run_execution(id, epoch).row().await })
+    });
+    attempt.journal.go_on_from(serde_json::from_value(reading.await?.progress).unwrap_or_default());
+    Ok(())
 }
 
 /// The steps in order. `Ok` means that the transaction is done.

@@ -143,7 +143,7 @@ impl CopyExecution<'_> {
     /// The database failed.
     pub async fn retry_later(&self, failure: &Failure, delay_secs: f64) -> Result<bool, StoreError> {
         let sql = "UPDATE backup_copies
-                   SET state = 'queued', step = NULL, owner = NULL, lease_until = NULL, progress = '{}',
+                   SET state = 'queued', step = NULL, owner = NULL, lease_until = NULL,
                        not_before = now() + make_interval(secs => $3), error_code = $4, error_message = $5
                    WHERE id = $1 AND epoch = $2 AND state = 'running' AND cancel_requested_at IS NULL";
         let values = [delay_secs.into(), failure.code.as_str().into(), failure.to_string().into()];
@@ -161,7 +161,7 @@ impl CopyExecution<'_> {
     /// The database failed.
     pub async fn hand_back(&self) -> Result<bool, StoreError> {
         let sql = "UPDATE backup_copies
-                   SET state = 'queued', step = NULL, owner = NULL, lease_until = NULL, progress = '{}',
+                   SET state = 'queued', step = NULL, owner = NULL, lease_until = NULL,
                        attempts = greatest(attempts - 1, 0), not_before = now()
                    WHERE id = $1 AND epoch = $2 AND state = 'running' AND cancel_requested_at IS NULL";
         if !self.changed(sql, []).await? {

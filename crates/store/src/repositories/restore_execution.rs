@@ -181,7 +181,7 @@ impl RestoreExecution<'_> {
     /// The database failed.
     pub async fn retry_later(&self, delay_secs: f64) -> Result<bool, StoreError> {
         let statement = self.statement(
-            "UPDATE restores SET status = 'queued', owner = NULL, lease_until = NULL, progress = '{}',
+            "UPDATE restores SET status = 'queued', owner = NULL, lease_until = NULL,
                     not_before = now() + make_interval(secs => $4)
              WHERE id = $1 AND epoch = $2 AND team_id = $3 AND status IN ('running', 'verifying')
                AND cancel_requested_at IS NULL
@@ -203,7 +203,7 @@ impl RestoreExecution<'_> {
     /// The database failed.
     pub async fn hand_back(&self) -> Result<bool, StoreError> {
         let statement = self.statement(
-            "UPDATE restores SET status = 'queued', owner = NULL, lease_until = NULL, progress = '{}',
+            "UPDATE restores SET status = 'queued', owner = NULL, lease_until = NULL,
                     attempts = greatest(attempts - 1, 0), not_before = now()
              WHERE id = $1 AND epoch = $2 AND team_id = $3 AND status IN ('running', 'verifying')
                AND cancel_requested_at IS NULL

@@ -99,12 +99,12 @@ impl RunExecution<'_> {
     pub async fn retry_later(&self, ending: &RunEnding<'_>, delay_secs: f64) -> Result<bool, StoreError> {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
-            "UPDATE backup_runs SET status = 'queued', owner = NULL, lease_until = NULL, progress = '{}',
+            "UPDATE backup_runs SET status = 'queued', owner = NULL, lease_until = NULL, progress = $4,
                     not_before = now() + make_interval(secs => $3)
              WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying') AND cancel_requested_at IS NULL
                AND committed_as IS NULL
              RETURNING attempts",
-            [self.id.0.into(), self.epoch.into(), delay_secs.into()],
+            [self.id.0.into(), self.epoch.into(), delay_secs.into(), json(ending.progress)?.into()],
         );
         let Some(row) = self.tx.conn().query_one_raw(statement).await? else {
             return Ok(false);
@@ -123,7 +123,7 @@ impl RunExecution<'_> {
     pub async fn hand_back(&self, delay_secs: f64) -> Result<bool, StoreError> {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
-            "UPDATE backup_runs SET status = 'queued', owner = NULL, lease_until = NULL, progress = '{}',
+            "UPDATE backup_runs SET status = 'queued', owner = NULL, lease_until = NULL,
                     attempts = greatest(attempts - 1, 0), not_before = now() + make_interval(secs => $3)
              WHERE id = $1 AND epoch = $2 AND status IN ('running', 'verifying') AND cancel_requested_at IS NULL
                AND committed_as IS NULL

@@ -133,6 +133,7 @@ impl TaskLogs<'_> {
             .await?;
         table::Entity::update_many()
             .col_expr(table::Column::LogDeletedAt, Expr::value(now))
+            .col_expr(table::Column::LogBytes, Expr::value(0_i64))
             .filter(table::Column::TeamId.eq(team))
             .filter(table::Column::Id.eq(id.0))
             .exec(self.0.conn())

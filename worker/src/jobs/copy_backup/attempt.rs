@@ -5,6 +5,7 @@ use crate::secrets::store_failure;
 use crate::{cleanup, copy_reader, places};
 use holdfast_destinations::Destination;
 use holdfast_domain::ids::{BackupCopyId, BackupDestinationId, BackupId, BackupRunId};
+use holdfast_domain::progress::Progress;
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_store::repositories::copies::{BackupToRead, CopyToRead};
 use holdfast_store::rows;
@@ -46,6 +47,7 @@ async fn prepare(job: &Job) -> Result<Prepared, Failure> {
         let tx = job.context.store.for_team(&job.access).await?;
         let row = tx.copy_execution(job.id, job.epoch).load().await?;
         let Some(row) = row else { return Ok(None) };
+        job.go_on_from(serde_json::from_value(row.progress.clone()).unwrap_or_default());
         let backup = tx.copies().of(BackupId(row.backup_id)).await?;
         let to = tx.sealed().destination(BackupDestinationId(row.backup_destination_id)).await?;
         let team = tx.sealed().team().await?;
@@ -108,10 +110,9 @@ async fn from_copy(
     let open = job.lease.guard(Step::ReadCopy, reading).await?;
     let from = places::open_destination(&job.context, prepared.backup.team_uuid, &source.destination)?;
     record(job, BackupCopyId(source.copy.id)).await?;
-    job.set_progress(|progress| {
-        progress.original_size = 0;
-        progress.total_expected_size = Some(source.objects.iter().map(moving::size_bytes).sum());
-    });
+    job.go_on_from(job.progress());
+    let total = source.objects.iter().map(moving::size_bytes).sum();
+    job.set_progress(|progress| *progress = Progress { total_expected_size: Some(total), ..Progress::default() });
     // The manifest last: it is what makes a copy.
     let (manifests, parts): (Vec<_>, Vec<_>) = source.objects.iter().partition(|object| object.kind == "manifest");
     let work = async {

@@ -112,7 +112,7 @@ async fn refused(job: &Job) -> Result<Failure, StoreError> {
 async fn try_commit(job: &Job) -> Result<bool, StoreError> {
     let tx = job.context.store.for_team(&job.access).await?;
     let copy = tx.copy_execution(job.id, job.epoch);
-    copy.note_progress(&job.progress()).await?;
+    copy.note_progress(&job.own_progress()).await?;
     let is_done = copy.commit(LEVEL).await?;
     tx.commit().await?;
     Ok(is_done)

@@ -122,13 +122,19 @@ async fn key(job: &Job, backup: &BackupToRead, mode: EncryptionMode) -> Result<O
 /// Writes the figures if it is time. A failure is logged and nothing else: the next one comes in a second, and the lease is
 /// kept elsewhere.
 async fn show_progress(job: &Job) {
-    let now = Instant::now();
+    let (now, size) = (Instant::now(), job.own_progress().original_size);
     {
         let mut written = job.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if written.is_some_and(|at| now.saturating_duration_since(at) < WRITE_EVERY) {
+        let (since, before) = *written.get_or_insert((now, size));
+        let passed = now.saturating_duration_since(since);
+        if passed < WRITE_EVERY {
             return;
         }
-        *written = Some(now);
+        *written = Some((now, size));
+        let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).max(1);
+        // Another copy begins at nothing.
+        let bytes_per_second = size.saturating_sub(before).saturating_mul(1_000) / millis;
+        job.set_progress(|progress| progress.bytes_per_second = bytes_per_second);
     }
     let progress = job.progress();
     let writing = async {

@@ -58,10 +58,7 @@ async fn from_copy(job: &Job, prepared: &Prepared, copy: &CopyToRead) -> Result<
     };
     let (stream, first) = job.lease.guard(Step::ReadCopy, opened).await?;
     let StreamSource { mut bytes, size_bytes, kind } = stream;
-    job.gauge.set(|p| {
-        p.original_size = 0;
-        p.total_expected_size = Some(size_bytes);
-    });
+    job.gauge.restart(size_bytes);
     job.enter(RunStatus::Running, Step::Connect).await?;
     let connecting = server::connect(context, &job.access, &prepared.server, &prepared.way);
     let session = job.lease.guard(Step::Connect, connecting).await?;

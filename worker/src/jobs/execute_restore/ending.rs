@@ -35,7 +35,7 @@ pub async fn write(job: &Job, attempt: i32, ended: Result<Restored, Stop>) -> Re
                 status,
                 failure: None,
                 warnings: &report.warnings,
-                progress: &progress,
+                progress: &job.gauge.own_progress(),
                 process_terminated: None,
             };
             execution.end(&ending).await?

@@ -17,13 +17,34 @@ pub struct Gauge {
 #[derive(Default)]
 struct State {
     progress: Progress,
+    /// How far an earlier attempt, or this one from another copy, came.
+    floor: Progress,
     written: Option<(Instant, u64)>,
 }
 
 impl Gauge {
-    /// The figures so far.
+    /// What is shown so far.
     pub fn progress(&self) -> Progress {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.progress.clone().raised_to(&state.floor)
+    }
+
+    /// The figures of what was restored, whatever was read before it.
+    pub fn own_progress(&self) -> Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).progress.clone()
+    }
+
+    /// An earlier attempt came so far: what is shown does not go back behind it.
+    pub fn go_on_from(&self, floor: Progress) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).floor = floor;
+    }
+
+    /// It begins anew, from another copy perhaps.
+    pub fn restart(&self, total_expected_size: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.floor = std::mem::take(&mut state.progress).raised_to(&state.floor);
+        state.progress.total_expected_size = Some(total_expected_size);
+        state.written = None;
     }
 
     /// Changes the figures.
@@ -43,7 +64,7 @@ impl Gauge {
         state.written = Some((now, size));
         let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).max(1);
         state.progress.bytes_per_second = size.saturating_sub(before).saturating_mul(1000) / millis;
-        Some(state.progress.clone())
+        Some(state.progress.clone().raised_to(&state.floor))
     }
 }
 
@@ -78,5 +99,18 @@ mod tests {
         let shown = gauge.due(start + Duration::from_secs(2)).map(|p| p.bytes_per_second);
         assert_eq!(shown, Some(2_000_000));
         assert_eq!(gauge.due(start + Duration::from_millis(2500)), None);
+    }
+
+    #[test]
+    fn another_copy_begins_at_nothing_and_shows_what_was_reached() {
+        let gauge = Gauge::default();
+        gauge.restart(100);
+        gauge.set(|p| p.original_size = 60);
+        gauge.restart(100);
+        gauge.set(|p| p.original_size = 10);
+        let shown = gauge.progress();
+        assert_eq!((shown.original_size, shown.attempt_original_size), (60, Some(10)));
+        gauge.set(|p| p.original_size = 100);
+        assert_eq!((gauge.progress().original_size, gauge.own_progress().original_size), (100, 100));
     }
 }

@@ -40,6 +40,7 @@ pub async fn prepare(job: &Job) -> Result<Prepared, Stop> {
     let tx = context.store.for_team(&job.access).await?;
     let row = tx.restore_execution(job.id, job.epoch).load().await?;
     let row = row.ok_or_else(|| job.lease.failure(Step::Prepare))?;
+    job.gauge.go_on_from(serde_json::from_value(row.progress.clone()).unwrap_or_default());
     if row.target_touched {
         job.was_touched();
     }

@@ -12,12 +12,14 @@ use crate::secrets;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use holdfast_domain::manifest::{DatabaseFacts, MANIFEST_VERSION, Manifest, ManifestObject, ManifestStream};
+use holdfast_domain::progress::Progress;
 use holdfast_domain::run::RunStatus;
 use holdfast_domain::warning::Warnings;
 use holdfast_domain::{Failure, FailureCode, Step};
 use holdfast_pipeline::digest::digest_of;
 use holdfast_store::StoreError;
 use holdfast_store::repositories::run_commit::{NewCopy, RunSuccess};
+use holdfast_store::repositories::run_log::SaidLines;
 use std::time::{Duration, Instant};
 
 /// Copies are at V1 when they are committed.
@@ -181,16 +183,27 @@ async fn record(
         RunStatus::SucceededWithWarnings => "The backup is stored and verified, with warnings.",
         _ => "The backup is stored and verified.",
     });
-    let mut progress = attempt.journal.progress();
+    // Its own: what an earlier attempt read is no part of this backup.
+    let mut progress = attempt.journal.own_progress();
     progress.current_file = None;
     let success = RunSuccess { status, manifest, warnings: &warnings, progress: &progress, transfer_ms, copies };
-    let lines = attempt.journal.take_lines();
-    if commit_or_know(attempt, &success, &lines).await? { Ok(status) } else { Err(attempt.lease.failure(Step::Commit)) }
+    let _writing = attempt.journal.writing().await;
+    let mut lines = attempt.journal.take_lines();
+    let committed = commit_or_know(attempt, &success, &lines).await;
+    if matches!(committed, Ok(true)) {
+        // What is shown from now on is this attempt's, whatever an earlier one read.
+        attempt.journal.go_on_from(Progress::default());
+    } else {
+        // All but the last did happen.
+        lines.lines.pop();
+        attempt.journal.put_back(lines);
+    }
+    if committed? { Ok(status) } else { Err(attempt.lease.failure(Step::Commit)) }
 }
 
 /// Tries until the transaction is done, or it is known that it was not and cannot be. A refusal is not believed before
 /// the row was read: it may be our own commit, whose answer was lost, that refuses the second try.
-async fn commit_or_know(attempt: &Attempt, success: &RunSuccess<'_>, lines: &[String]) -> Result<bool, Failure> {
+async fn commit_or_know(attempt: &Attempt, success: &RunSuccess<'_>, lines: &SaidLines) -> Result<bool, Failure> {
     let begun = Instant::now();
     loop {
         let tried = try_commit(attempt, success, lines).await;
@@ -215,13 +228,14 @@ async fn commit_or_know(attempt: &Attempt, success: &RunSuccess<'_>, lines: &[St
     }
 }
 
-async fn try_commit(attempt: &Attempt, success: &RunSuccess<'_>, lines: &[String]) -> Result<bool, StoreError> {
+async fn try_commit(attempt: &Attempt, success: &RunSuccess<'_>, lines: &SaidLines) -> Result<bool, StoreError> {
     let tx = attempt.context.store.for_team(&attempt.access).await?;
-    tx.append_run_lines(attempt.run_id, attempt.epoch, lines).await?;
+    let is_end = !attempt.has_success_scripts();
+    tx.append_said_lines(attempt.run_id, attempt.epoch, lines, is_end).await?;
     let run = tx.run_execution(attempt.run_id, attempt.epoch);
-    let is_held = match attempt.has_success_scripts() {
-        true => run.commit_backup(success).await?,
-        false => run.succeed(success).await?,
+    let is_held = match is_end {
+        true => run.succeed(success).await?,
+        false => run.commit_backup(success).await?,
     };
     if !is_held {
         return Ok(false);

@@ -99,7 +99,7 @@ async fn write(attempt: &Attempt, failure: &Failure, end: End) -> bool {
                     for (destination, why) in &lost {
                         tx.reachability().note_place(BackupDestinationId(*destination), Err(why)).await?;
                     }
-                    tx.append_run_lines(id, epoch, &lines).await?;
+                    tx.append_said_lines(id, epoch, &lines, true).await?;
                 }
                 Ok(ended)
             })

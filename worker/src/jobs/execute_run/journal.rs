@@ -5,12 +5,15 @@ use super::attempt::Attempt;
 use holdfast_domain::failure::printable;
 use holdfast_domain::progress::{DestinationProgress, Progress};
 use holdfast_pipeline::{Meter, TargetMeter, TargetState};
+use holdfast_store::repositories::run_log::SaidLines;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 const WRITE_EVERY: Duration = Duration::from_millis(500);
+/// A write that takes longer is given up: the end of the run waits for it.
+const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
 /// The speed shown is over this long.
 const SPEED_OVER: Duration = Duration::from_secs(5);
@@ -23,14 +26,26 @@ const NAME_MAX_CHARS: usize = 300;
 
 #[derive(Default)]
 pub(super) struct Journal {
-    lines: Mutex<Vec<String>>,
+    lines: Mutex<Waiting>,
     figures: Mutex<Figures>,
+    /// Held from taking lines to knowing whether they are written: their places in the log are taken in this order.
+    writing: tokio::sync::Mutex<()>,
+}
+
+/// Lines that are not written yet.
+#[derive(Default)]
+struct Waiting {
+    said: SaidLines,
+    /// How many there was no room for since the last that is there.
+    left_out: usize,
 }
 
 /// Sums over the streams of the run.
 #[derive(Default)]
 struct Figures {
     expected: Option<u64>,
+    /// How far an earlier attempt came.
+    floor: Progress,
     streams: usize,
     meters: Vec<Arc<Meter>>,
     /// What is being read, where the bytes do not tell it.
@@ -50,10 +65,21 @@ struct TargetFigures {
 impl Journal {
     pub(super) fn say(&self, line: String) {
         tracing::debug!("{line}");
-        let mut lines = lock(&self.lines);
-        if lines.len() < LINES_WAITING {
-            lines.push(line);
+        let mut waiting = lock(&self.lines);
+        if waiting.said.lines.len() >= LINES_WAITING {
+            waiting.left_out += 1;
+            return;
         }
+        let left_out = std::mem::take(&mut waiting.left_out);
+        if left_out > 0 {
+            waiting.said.lines.push(format!("{left_out} lines are missing here: the database was away."));
+        }
+        waiting.said.lines.push(line);
+    }
+
+    /// An earlier attempt came so far: what is shown does not go back behind it.
+    pub(super) fn go_on_from(&self, floor: Progress) {
+        lock(&self.figures).floor = floor;
     }
 
     /// What the run is measured against: the size of the backup before it.
@@ -97,8 +123,14 @@ impl Journal {
         }
     }
 
-    /// The figures now. The meters only grow, so these never go back within an attempt.
+    /// What is shown now.
     pub(super) fn progress(&self) -> Progress {
+        let own = self.own_progress();
+        own.raised_to(&lock(&self.figures).floor)
+    }
+
+    /// This attempt's own figures. The meters only grow, so these never go back.
+    pub(super) fn own_progress(&self) -> Progress {
         let mut figures = lock(&self.figures);
         let mut progress = figures.sum();
         progress.total_expected_size = figures.expected.map(|expected| expected.max(progress.original_size));
@@ -108,18 +140,25 @@ impl Journal {
         progress
     }
 
+    /// Waits for a write that is under way; until the guard is dropped no other begins.
+    pub(super) async fn writing(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.writing.lock().await
+    }
+
     /// The lines not written yet.
-    pub(super) fn lines(&self) -> Vec<String> {
-        lock(&self.lines).clone()
+    pub(super) fn lines(&self) -> SaidLines {
+        lock(&self.lines).said.clone()
     }
 
     /// Takes the last line back: it did not become true.
     pub(super) fn unsay(&self) {
-        lock(&self.lines).pop();
+        lock(&self.lines).said.lines.pop();
     }
 
-    pub(super) fn take_lines(&self) -> Vec<String> {
-        std::mem::take(&mut *lock(&self.lines))
+    pub(super) fn take_lines(&self) -> SaidLines {
+        let said = &mut lock(&self.lines).said;
+        let next = said.from + i32::try_from(said.lines.len()).unwrap_or(i32::MAX);
+        std::mem::replace(said, SaidLines { from: next, lines: Vec::new() })
     }
 
     pub(super) async fn keep(&self, attempt: &Attempt, done: &CancellationToken) {
@@ -128,32 +167,39 @@ impl Journal {
                 () = done.cancelled() => return,
                 () = tokio::time::sleep(WRITE_EVERY) => {}
             }
+            let _writing = self.writing().await;
             let lines = self.take_lines();
-            tokio::select! {
-                () = done.cancelled() => {
-                    // Cut off in the middle: whether they were written is unknown, and once too often is better.
-                    self.put_back(lines);
-                    return;
-                }
-                written = write(attempt, &lines, self.progress()) => if let Err(error) = written {
-                    tracing::debug!(?error, "log and progress could not be written");
-                    self.put_back(lines);
-                }
+            let written = tokio::select! {
+                // Cut off in the middle: whether they were written is unknown. The log knows them by their places.
+                () = done.cancelled() => false,
+                written = tokio::time::timeout(WRITE_WITHIN, write(attempt, &lines, self.progress())) => match written {
+                    Ok(Ok(())) => true,
+                    Ok(Err(error)) => {
+                        tracing::debug!(?error, "log and progress could not be written");
+                        false
+                    }
+                    Err(_) => false,
+                },
+            };
+            if !written {
+                self.put_back(lines);
             }
         }
     }
 
-    fn put_back(&self, mut older: Vec<String>) {
-        let mut lines = lock(&self.lines);
-        older.append(&mut lines);
-        older.truncate(LINES_WAITING);
-        *lines = older;
+    /// Lines that were taken and are not known to be written.
+    pub(super) fn put_back(&self, mut older: SaidLines) {
+        let mut waiting = lock(&self.lines);
+        older.lines.append(&mut waiting.said.lines);
+        waiting.left_out += older.lines.len().saturating_sub(LINES_WAITING);
+        older.lines.truncate(LINES_WAITING);
+        waiting.said = older;
     }
 }
 
-async fn write(attempt: &Attempt, lines: &[String], progress: Progress) -> Result<(), holdfast_store::StoreError> {
+async fn write(attempt: &Attempt, lines: &SaidLines, progress: Progress) -> Result<(), holdfast_store::StoreError> {
     let tx = attempt.context.store.for_team(&attempt.access).await?;
-    tx.append_run_lines(attempt.run_id, attempt.epoch, lines).await?;
+    tx.append_said_lines(attempt.run_id, attempt.epoch, lines, false).await?;
     tx.run_execution(attempt.run_id, attempt.epoch).progress(&progress).await?;
     tx.commit().await
 }
@@ -217,7 +263,24 @@ mod tests {
         let taken = journal.take_lines();
         journal.say("second".to_owned());
         journal.put_back(taken);
-        assert_eq!(journal.take_lines(), ["first", "second"]);
+        let all = journal.take_lines();
+        assert_eq!((all.from, all.lines), (0, vec!["first".to_owned(), "second".to_owned()]));
+        journal.say("third".to_owned());
+        assert_eq!(journal.take_lines().from, 2);
+    }
+
+    #[test]
+    fn lines_that_there_was_no_room_for_are_counted() {
+        let journal = Journal::default();
+        for n in 0..LINES_WAITING + 3 {
+            journal.say(n.to_string());
+        }
+        let taken = journal.take_lines();
+        journal.say("late".to_owned());
+        assert_eq!(taken.lines.len(), LINES_WAITING);
+        assert_eq!(journal.lines().lines, ["3 lines are missing here: the database was away.", "late"]);
+        journal.put_back(taken);
+        assert_eq!(journal.take_lines().lines.len(), LINES_WAITING);
     }
 
     #[test]
