@@ -40,6 +40,7 @@ pub use sections::mail::{MailConfig, MailTls};
 pub use sections::notify::NotifyConfig;
 pub use sections::operator::OperatorConfig;
 pub use sections::schedule::ScheduleConfig;
+pub use sections::run_logs::RunLogsConfig;
 pub use sections::ssh::{FirstContact, SshConfig};
 pub use sections::vault::VaultConfig;
 pub use sections::worker::WorkerConfig;
@@ -78,6 +79,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// Notification services and streams.
     pub notify: NotifyConfig,
+    /// How long logs of runs are kept.
+    pub run_logs: RunLogsConfig,
     /// The alarm on absence.
     pub absence: AbsenceConfig,
     /// How often tasks may run, and what becomes of missed due times.
@@ -117,6 +120,7 @@ impl Config {
         let notify = NotifyConfig::read(reader);
         let absence = AbsenceConfig::read(reader);
         let schedule = ScheduleConfig::read(reader);
+        let run_logs = RunLogsConfig::read(reader);
         Some(Self {
             http: http?,
             operator: operator?,
@@ -134,6 +138,7 @@ impl Config {
             notify: notify?,
             absence: absence?,
             schedule: schedule?,
+            run_logs: run_logs?,
         })
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod mail;
 pub(crate) mod notify;
 pub(crate) mod operator;
 pub(crate) mod schedule;
+pub(crate) mod run_logs;
 pub(crate) mod ssh;
 pub(crate) mod vault;
 pub(crate) mod worker;

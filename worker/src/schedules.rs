@@ -3,7 +3,8 @@
 use crate::context::WorkerContext;
 use crate::reconcile::{
     absence, account_mails, closings, copy_leftovers, deliveries, digests, due_tasks, leftovers, login_failures,
-    owed_scripts, prunes, purges, recycle_bin, stray_copies, stray_own_backups, stray_restores, stray_runs, worker_row,
+    owed_scripts, prunes, purges, recycle_bin, run_logs, stray_copies, stray_own_backups, stray_restores, stray_runs,
+    worker_row,
 };
 use holdfast_store::StoreError;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub async fn run_loops(context: &WorkerContext, stop: &CancellationToken) {
     let row = Loop { name: "worker_row", every: interval.min(WORKER_ROW_EVERY), stop };
     let due = Loop { name: "due_tasks", every: interval.min(due_tasks::LOOK_AHEAD), stop };
     let purge = Loop { name: "purges", every: PURGES_EVERY, stop };
+    let logs = Loop { name: "run_logs", every: PURGES_EVERY, stop };
     let watch = Loop { name: "absence", every: context.config.absence.watch_interval, stop };
     tokio::join!(
         watch.run(|| absence::reconcile(context)),
@@ -42,6 +44,7 @@ pub async fn run_loops(context: &WorkerContext, stop: &CancellationToken) {
         often("prunes").run(|| prunes::reconcile(context)),
         often("recycle_bin").run(|| recycle_bin::reconcile(context)),
         purge.run(|| purges::reconcile(context)),
+        logs.run(|| run_logs::reconcile(context)),
     );
 }
 

@@ -196,6 +196,7 @@ fn results(t: &mut Table) {
     t.row("GET /api/backup-runs", need(Can::ViewBackupTasks), routes!(backup_runs::list::list_backup_runs));
     t.row("GET /api/backup-runs/{id}", need(Can::ViewBackupTasks), routes!(backup_runs::show::show_backup_run));
     t.row("GET /api/backup-runs/{id}/log", need(Can::ViewBackupTasks), routes!(backup_runs::log::show_backup_run_log));
+    t.row("GET /api/backup-runs/{id}/log/download", need(Can::ViewBackupTasks), routes!(backup_runs::log_download::download_backup_run_log));
     t.row("GET /api/backup-runs/{id}/events", need(Can::ViewBackupTasks), routes!(backup_runs::events::show_backup_run_events));
     t.row("POST /api/backup-runs/{id}/retry", need(Can::RunBackupTasks), routes!(backup_runs::retry::retry_backup_run));
     t.row("POST /api/backup-runs/{id}/cancel", need(Can::RunBackupTasks), routes!(backup_runs::cancel::cancel_backup_run));

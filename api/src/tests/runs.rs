@@ -195,3 +195,24 @@ async fn what_needs_a_worker_says_that_there_is_none() {
         app.expect(&ann, ("GET", &format!("/api/backups/{backup}/download?{query}")), Value::Null, 422).await;
     }
 }
+
+#[tokio::test]
+async fn a_log_is_downloaded_whole_as_text_that_nobody_renders() {
+    let app = App::start().await;
+    let ann = app.person("ann@example.com", Abilities::All).await;
+    let made = app.definitions(&ann).await;
+    let (run, _) = app.backup(&ann, &made).await;
+    let more = "INSERT INTO backup_run_lines (team_id, backup_run_id, line_number, at, content)
+                SELECT $1, $2, n, '2024-08-07T03:06:41Z', '<b>' || n FROM generate_series(4, 1001) n";
+    let pool = app.database.owner_pool().await.unwrap();
+    sqlx::query(more).bind(ann.team_id.0).bind(run).execute(&pool).await.unwrap();
+    let answer = app.call(&ann.token, "GET", &format!("/api/backup-runs/{run}/log/download"), Value::Null).await;
+    assert_eq!((answer.status.as_u16(), &answer.headers["content-type"].to_str().unwrap()[..10]), (200, "text/plain"));
+    let name = format!("attachment; filename=\"backup-run-{run}.log\"");
+    assert_eq!(answer.headers["content-disposition"], name.as_str());
+    assert_eq!(answer.headers["x-content-type-options"], "nosniff");
+    let text = String::from_utf8(answer.bytes).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines.len(), lines[1000]), (1001, "2024-08-07T03:06:41Z <b>1001"));
+    assert!(lines[0].ends_with("Z line 1"), "{}", lines[0]);
+}

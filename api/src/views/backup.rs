@@ -1,5 +1,6 @@
 //! A restore point.
 
+use super::backup_run::ProgressView;
 use super::time;
 use holdfast_domain::progress::Progress;
 use holdfast_store::repositories::backups::BackupParts;
@@ -52,6 +53,9 @@ pub struct CopyView {
     /// While it is being made later from another copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     making: Option<MakingView>,
+    /// Of one that was or is made later from another copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<ProgressView>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -84,6 +88,8 @@ impl From<rows::backup_copies::Model> for CopyView {
     fn from(row: rows::backup_copies::Model) -> Self {
         Self {
             making: making(&row),
+            progress: (row.progress != serde_json::json!({}))
+                .then(|| ProgressView::of_copy(row.progress.clone(), &row.state)),
             id: row.id,
             backup_destination_id: row.backup_destination_id,
             verified: row.state == "committed" && row.verified_level.is_some(),

@@ -84,9 +84,8 @@ async fn go_on(attempt: &Attempt) -> Result<(), Failure> {
         return Ok(());
     }
     let (id, epoch) = (attempt.run_id, attempt.epoch);
-    let reading = attempt.in_tx(Step::Prepare, move |tx| {
-        Box::pin(async move { tx.run_execution(id, epoch).row().await })
-    });
+    let reading =
+        attempt.in_tx(Step::Prepare, move |tx| Box::pin(async move { tx.run_execution(id, epoch).row().await }));
     attempt.journal.go_on_from(serde_json::from_value(reading.await?.progress).unwrap_or_default());
     Ok(())
 }

@@ -14,6 +14,7 @@ pub mod owed_scripts;
 pub mod prunes;
 pub mod purges;
 pub mod recycle_bin;
+pub mod run_logs;
 pub mod stray_copies;
 pub mod stray_own_backups;
 pub mod stray_restores;

@@ -21,6 +21,7 @@ mod process;
 mod prunes;
 mod queue;
 mod reachability;
+mod run_logs;
 mod runs;
 mod schedule;
 mod scripts;

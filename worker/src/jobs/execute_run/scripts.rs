@@ -205,13 +205,14 @@ async fn finish(attempt: &Attempt, more: &Warnings) {
     for warning in &more.kept {
         attempt.say(format!("Warning: {}", warning.message));
     }
+    let _writing = attempt.journal.writing().await;
     let lines = attempt.journal.take_lines();
     let (id, epoch) = (attempt.run_id, attempt.epoch);
     let finished = attempt
         .in_tx_unguarded(Step::Script, move |tx| {
             let (lines, more) = (lines.clone(), more.clone());
             Box::pin(async move {
-                tx.append_run_lines(id, epoch, &lines).await?;
+                tx.append_said_lines(id, epoch, &lines, true).await?;
                 tx.run_execution(id, epoch).finish(&more).await
             })
         })
