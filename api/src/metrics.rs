@@ -6,10 +6,11 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use holdfast_store::figures::Figures;
+use holdfast_store::figures::{Details, Figures};
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 use std::sync::Arc;
 use std::time::Instant;
@@ -95,9 +96,12 @@ impl Metrics {
     ///
     /// # Errors
     /// 500 where the text cannot be made.
-    pub(crate) fn text(&self, figures: Option<&Figures>) -> Result<String, Problem> {
+    pub(crate) fn text(&self, figures: Option<&(Figures, Details)>) -> Result<String, Problem> {
         let mut families = self.registry.gather();
-        families.extend(of_database(figures).map_err(|e| Problem::internal(&e))?);
+        families.extend(of_database(figures.map(|(counts, _)| counts)).map_err(|e| Problem::internal(&e))?);
+        if let Some((_, details)) = figures {
+            families.extend(of_details(details).map_err(|e| Problem::internal(&e))?);
+        }
         TextEncoder::new().encode_to_string(&families).map_err(|e| Problem::internal(&e))
     }
 }
@@ -131,6 +135,57 @@ fn of_database(figures: Option<&Figures>) -> prometheus::Result<Vec<MetricFamily
     count("holdfast_backup_copies_unfinished", "Copies that are still to be made.", f.copies_unfinished)?;
     count("holdfast_queue_jobs_pending", "Jobs that no worker has taken.", f.jobs_pending)?;
     count("holdfast_workers_alive", "Workers that said lately that they live.", f.workers_alive)?;
+    Ok(registry.gather())
+}
+
+/// Tasks and workers, in a registry of their own as the counts are.
+fn of_details(details: &Details) -> prometheus::Result<Vec<MetricFamily>> {
+    let registry = Registry::new();
+    let gauges = |name: &str, help: &str, labels: &[&str]| {
+        let gauges = GaugeVec::new(Opts::new(name, help), labels)?;
+        registry.register(Box::new(gauges.clone())).map(|()| gauges)
+    };
+    let by_task = ["team", "task"];
+    let at = gauges("holdfast_task_last_success_timestamp_seconds", "When the latest success ended.", &by_task)?;
+    let age = gauges("holdfast_task_last_success_age_seconds", "How long ago that was.", &by_task)?;
+    let took = gauges("holdfast_task_last_success_duration_seconds", "How long that run took.", &by_task)?;
+    let plain = gauges("holdfast_task_last_success_original_bytes", "What it read.", &by_task)?;
+    let stored = gauges("holdfast_task_last_success_stored_bytes", "What it stored, at each destination.", &by_task)?;
+    let paused = gauges("holdfast_task_paused", "1 where the schedule is paused.", &by_task)?;
+    let state = "1 for how the latest run that is over ended; none: there was none.";
+    let state = gauges("holdfast_task_last_run", state, &["team", "task", "status"])?;
+    for task in &details.tasks {
+        let (team, id) = (task.team_id.to_string(), task.task_id.to_string());
+        let set = |gauges: &GaugeVec, value: Option<f64>| {
+            if let Some(value) = value {
+                gauges.with_label_values(&[team.as_str(), id.as_str()]).set(value);
+            }
+        };
+        set(&at, task.success_at.map(|at| at.timestamp() as f64));
+        set(&age, task.success_age_secs);
+        set(&took, task.success_secs);
+        set(&plain, task.original_size.map(|size| size as f64));
+        set(&stored, task.stored_size.map(|size| size as f64));
+        set(&paused, Some(f64::from(u8::from(task.is_paused))));
+        let status = task.last_status.as_deref().unwrap_or("none");
+        state.with_label_values(&[team.as_str(), id.as_str(), status]).set(1.0);
+    }
+    let left_out = "Tasks of which no series are given (operator.metrics_tasks).";
+    gauges("holdfast_tasks_left_out", left_out, &[])?.with_label_values::<&str>(&[]).set(details.tasks_left_out as f64);
+    let late =
+        gauges("holdfast_start_lateness_seconds", "How late scheduled runs of the last hour began.", &["quantile"])?;
+    let lateness = &details.lateness;
+    for (quantile, secs) in [("0.5", lateness.half_secs), ("0.99", lateness.most_secs), ("1", lateness.max_secs)] {
+        late.with_label_values(&[quantile]).set(secs);
+    }
+    let started = gauges("holdfast_scheduled_starts", "Scheduled runs that began within the last hour.", &[])?;
+    started.with_label_values::<&str>(&[]).set(lateness.runs as f64);
+    let running = gauges("holdfast_worker_running", "What a living worker works on.", &["worker"])?;
+    let capacity = gauges("holdfast_worker_capacity", "What it works on at most.", &["worker"])?;
+    for worker in &details.workers {
+        running.with_label_values(&[worker.name.as_str()]).set(f64::from(worker.running));
+        capacity.with_label_values(&[worker.name.as_str()]).set(f64::from(worker.capacity));
+    }
     Ok(registry.gather())
 }
 

@@ -30,13 +30,19 @@ pub struct Listeners {
     pub operator: Option<TcpListener>,
 }
 
-/// Serves the API until `stop`.
+/// Serves the API until `stop`. `/readyz` says no while the migration that is needed has not been applied.
 ///
 /// # Errors
 /// The TLS library for the way to the workers could not be set up, or a file that the configuration names cannot be read.
-pub async fn serve(config: Arc<Config>, store: Store, listeners: Listeners, stop: Stop) -> anyhow::Result<()> {
+pub async fn serve(
+    config: Arc<Config>,
+    (store, needed_migration): (Store, Option<String>),
+    listeners: Listeners,
+    stop: Stop,
+) -> anyhow::Result<()> {
     let watch = absence_watch::run(store.clone(), config.absence.clone(), [stop.soft.clone(), stop.hard.clone()]);
-    let Routers { public, operator, metrics, hub } = crate::routers(parts(&config, store)?);
+    let Routers { public, operator, metrics, hub } =
+        crate::routers(ApiParts { needed_migration, ..parts(&config, store)? });
     let live = hub.run([stop.soft.clone(), stop.hard.clone()]);
     let limits = ConnectionLimits {
         header_timeout: config.http.header_timeout,
@@ -76,6 +82,8 @@ fn parts(config: &Config, store: Store) -> anyhow::Result<ApiParts> {
         origin: origin(&config.http.public_url),
         operator_origin: origin(&config.operator.public_url),
         metrics_token: metrics_token(config)?,
+        metrics_tasks: config.operator.metrics_tasks,
+        needed_migration: None,
         rate_limit_per_min: config.http.rate_limit_per_min,
         session_rate_limit_per_min: config.http.session_rate_limit_per_min,
         run_rate_limit_per_min: config.http.run_rate_limit_per_min,

@@ -44,6 +44,10 @@ pub struct ApiParts {
     pub operator_origin: Origin,
     /// What a reader of `/metrics` must know; none = nothing.
     pub metrics_token: Option<SecretString>,
+    /// `operator.metrics_tasks`.
+    pub metrics_tasks: u32,
+    /// The migration that the program needs; none = it does not say.
+    pub needed_migration: Option<String>,
     /// `http.rate_limit_per_min`; 0 = no limits at all.
     pub rate_limit_per_min: u32,
     /// `http.session_rate_limit_per_min`; 0 = no limit.
@@ -99,6 +103,8 @@ struct Inner {
     origin: Origin,
     operator_origin: Origin,
     metrics_token: Option<SecretString>,
+    metrics_tasks: u32,
+    needed_migration: Option<String>,
     metrics: Arc<Metrics>,
     live: Live,
     clock: Clock,
@@ -137,6 +143,8 @@ impl ApiState {
             origin: parts.origin,
             operator_origin: parts.operator_origin,
             metrics_token: parts.metrics_token,
+            metrics_tasks: parts.metrics_tasks,
+            needed_migration: parts.needed_migration,
             metrics,
             live,
             clock: parts.clock,
@@ -211,6 +219,18 @@ impl ApiState {
     #[must_use]
     pub fn metrics_token(&self) -> Option<&SecretString> {
         self.0.metrics_token.as_ref()
+    }
+
+    /// Of how many tasks `/metrics` tells.
+    #[must_use]
+    pub fn metrics_tasks(&self) -> u32 {
+        self.0.metrics_tasks
+    }
+
+    /// The migration without which the program does not work.
+    #[must_use]
+    pub fn needed_migration(&self) -> Option<&str> {
+        self.0.needed_migration.as_deref()
     }
 
     /// The present.

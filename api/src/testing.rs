@@ -330,6 +330,8 @@ fn parts(store: &Store, clock: &Arc<AtomicI64>, per_minute: u32, runs_per_minute
         origin: Origin { public_url: Some("http://example.com".into()), allowed_hosts: Vec::new() },
         operator_origin: Origin { public_url: Some("http://example.com".into()), allowed_hosts: Vec::new() },
         metrics_token: None,
+        metrics_tasks: 10,
+        needed_migration: None,
         rate_limit_per_min: per_minute,
         session_rate_limit_per_min: per_minute.saturating_mul(10),
         run_rate_limit_per_min: runs_per_minute,

@@ -104,7 +104,7 @@ async fn with_every_worker_dead_two_api_processes_raise_one_alarm() {
         let public = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listeners = crate::Listeners { public, operator: None };
         let stops = crate::Stop { soft: stop.clone(), hard: CancellationToken::new() };
-        apis.spawn(crate::serve(config.clone(), world.app.store.clone(), listeners, stops));
+        apis.spawn(crate::serve(config.clone(), (world.app.store.clone(), None), listeners, stops));
     }
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while world.view().await["overdue_since"].is_null() {

@@ -102,6 +102,62 @@ async fn metrics_count_routes_and_tell_nothing_that_a_client_sent() {
 }
 
 #[tokio::test]
+async fn metrics_tell_of_tasks_and_workers_by_id_and_how_many_they_leave_out() {
+    let app = App::start().await.with_parts(|parts| ApiParts { metrics_tasks: 1, ..parts });
+    let ann = app.person("ann@example.com", Abilities::All).await;
+    let made = app.definitions(&ann).await;
+    app.backup(&ann, &made).await;
+    let other = app.definitions(&ann).await.task;
+    let pool = app.database.owner_pool().await.unwrap();
+    let worker =
+        "INSERT INTO workers (name, version, data_plane_url, running, capacity, store_ids, started_at, seen_at)
+                  VALUES ('w-1', '1', 'http://w', 3, 4, '{}', now(), now())";
+    sqlx::query(worker).execute(&pool).await.unwrap();
+    let late = "UPDATE backup_runs SET scheduled_for = now() - interval '30 s', started_at = now() - interval '20 s',
+                                       completed_at = now() - interval '15 s'";
+    sqlx::query(late).execute(&pool).await.unwrap();
+    let text = text(&metrics(&app, None).await);
+    let of = |name: &str| {
+        let labels = format!("{{task=\"{}\",team=\"{}\"}} ", made.task, ann.team_id);
+        let start = format!("{name}{labels}");
+        let line = text.lines().find_map(|line| line.strip_prefix(&start));
+        line.unwrap_or_else(|| panic!("{start} is not in\n{text}")).parse::<f64>().unwrap()
+    };
+    assert_eq!(of("holdfast_task_last_success_original_bytes"), 100.0);
+    assert_eq!(of("holdfast_task_last_success_stored_bytes"), 40.0);
+    assert_eq!(of("holdfast_task_last_success_duration_seconds"), 5.0);
+    assert_eq!(of("holdfast_task_paused"), 0.0);
+    assert!((15.0..600.0).contains(&of("holdfast_task_last_success_age_seconds")));
+    assert!(of("holdfast_task_last_success_timestamp_seconds") > 1_700_000_000.0);
+    let state =
+        format!("holdfast_task_last_run{{status=\"succeeded\",task=\"{}\",team=\"{}\"}} 1", made.task, ann.team_id);
+    for line in [
+        state.as_str(),
+        "holdfast_tasks_left_out 1",
+        "holdfast_start_lateness_seconds{quantile=\"0.99\"} 10",
+        "holdfast_scheduled_starts 1",
+        "holdfast_worker_running{worker=\"w-1\"} 3",
+        "holdfast_worker_capacity{worker=\"w-1\"} 4",
+        "holdfast_event_streams 0",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains(&format!("task=\"{other}\"")) && !text.contains("Weekly"), "{text}");
+}
+
+#[tokio::test]
+async fn a_process_is_ready_once_the_schema_is_as_new_as_it_is() {
+    let ready = async |needed: &str| {
+        let needed_migration = Some(needed.to_owned());
+        let app = App::start().await.with_parts(|parts| ApiParts { needed_migration, ..parts });
+        let answer = app.call("", "GET", "/readyz", Value::Null).await;
+        (answer.status.as_u16(), answer.json()["code"].clone())
+    };
+    assert_eq!(ready("m20261129_000054_task_figures").await, (200, Value::Null), "a newer schema is fine");
+    assert_eq!(ready("m20991231_000001_of_tomorrow").await, (503, json!("schema_too_old")));
+}
+
+#[tokio::test]
 async fn metrics_want_their_token_where_there_is_one_and_no_other() {
     let app =
         App::start().await.with_parts(|parts| ApiParts { metrics_token: Some(SecretString::from("m-1")), ..parts });

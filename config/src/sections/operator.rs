@@ -14,6 +14,8 @@ pub struct OperatorConfig {
     pub public_url: Option<Url>,
     /// A file with what a reader of `/metrics` must send as its bearer; none = it is open to whoever reaches the listener.
     pub metrics_token_file: Option<PathBuf>,
+    /// Of how many tasks `/metrics` has series.
+    pub metrics_tasks: u32,
 }
 
 impl OperatorConfig {
@@ -21,6 +23,12 @@ impl OperatorConfig {
         let listen = reader.optional("operator.listen");
         let public_url = reader.optional("operator.public_url");
         let metrics_token_file = reader.optional("operator.metrics_token_file");
-        Some(Self { listen: listen?, public_url: public_url?, metrics_token_file: metrics_token_file? })
+        let metrics_tasks = reader.within("operator.metrics_tasks", 0..=100_000);
+        Some(Self {
+            listen: listen?,
+            public_url: public_url?,
+            metrics_token_file: metrics_token_file?,
+            metrics_tasks: metrics_tasks?,
+        })
     }
 }

@@ -6,6 +6,8 @@ use crate::{database, logging};
 use anyhow::{Context, Result};
 use holdfast_api::{Listeners, Stop};
 use holdfast_config::Config;
+use holdfast_migration::Migrator;
+use sea_orm_migration::MigratorTrait;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
@@ -32,7 +34,8 @@ pub async fn run(args: ApiArgs, config: Config) -> Result<ExitCode> {
             tracing::info!(address = %listener.local_addr()?, "the operator's listener listens");
         }
         let stop = Stop { soft: lifecycle.soft.clone(), hard: lifecycle.hard.clone() };
-        holdfast_api::serve(Arc::new(config), store, Listeners { public, operator }, stop).await
+        let needed = Migrator::migrations().last().map(|migration| migration.name().to_owned());
+        holdfast_api::serve(Arc::new(config), (store, needed), Listeners { public, operator }, stop).await
     };
     lifecycle.run(serve).await?;
     Ok(ExitCode::SUCCESS)

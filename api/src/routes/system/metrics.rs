@@ -16,7 +16,12 @@ const DATABASE_TIMEOUT: Duration = Duration::from_secs(5);
     responses((status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain"),
         (status = 401, description = "`operator.metrics_token_file` is set, and this is not its token.", body = ProblemBody)))]
 pub async fn show_metrics(State(state): State<ApiState>) -> Result<Response, Problem> {
-    let figures = match tokio::time::timeout(DATABASE_TIMEOUT, state.store().figures()).await {
+    let reading = async {
+        let counts = state.store().figures().await?;
+        let details = state.store().detailed_figures(state.metrics_tasks()).await?;
+        Ok::<_, holdfast_store::StoreError>((counts, details))
+    };
+    let figures = match tokio::time::timeout(DATABASE_TIMEOUT, reading).await {
         Ok(Ok(figures)) => Some(figures),
         Ok(Err(error)) => {
             tracing::warn!(%error, "metrics without the database's figures");

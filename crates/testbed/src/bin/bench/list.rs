@@ -6,6 +6,7 @@ mod load;
 pub(crate) mod teams;
 
 pub(crate) use bare::serve;
+pub(crate) use teams::owner;
 
 use crate::figures::median;
 use crate::session::{Bench, Session};

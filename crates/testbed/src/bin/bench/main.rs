@@ -5,6 +5,7 @@
 mod databases;
 mod delay;
 mod destinations;
+mod events;
 mod figures;
 mod latency;
 mod list;
@@ -23,8 +24,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// All parts, in the order of the document.
-const PARTS: [&str; 9] =
-    ["throughput", "databases", "destinations", "others", "delay", "memory", "latency", "list", "schedule"];
+const PARTS: [&str; 10] =
+    ["throughput", "databases", "destinations", "others", "delay", "memory", "latency", "list", "schedule", "events"];
 
 /// What to measure.
 #[derive(Parser)]
@@ -83,7 +84,8 @@ async fn measure(arguments: &Arguments, bench: &Bench) -> Result<()> {
             "memory" => memory::measure(bench).await,
             "latency" => latency::measure(bench).await,
             "list" => list::measure(bench).await,
-            _ => schedule::measure(bench).await,
+            "schedule" => schedule::measure(bench).await,
+            _ => events::measure(bench).await,
         };
         let text = text.context(part)?;
         // Shown at once: a later part that fails takes nothing with it.

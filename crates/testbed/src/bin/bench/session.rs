@@ -91,6 +91,8 @@ impl Session {
             ("HOLDFAST__EGRESS__ALLOW", "127.0.0.0/8"),
             ("HOLDFAST__HTTP__RATE_LIMIT_PER_MIN", "0"),
             ("HOLDFAST__HTTP__RUN_RATE_LIMIT_PER_MIN", "0"),
+            ("HOLDFAST__HTTP__EVENT_STREAMS_PER_TEAM", "2000"),
+            ("HOLDFAST__HTTP__EVENT_STREAMS_PER_USER", "2000"),
         ];
         let product = Product::start(ProductOptions {
             binary: bench.binary.clone(),
