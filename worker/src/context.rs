@@ -5,6 +5,7 @@ use crate::faults::FaultPoints;
 use crate::lease::Leases;
 use crate::notifying::notifier;
 use crate::own_database::OwnDatabase;
+use crate::scripts::TestPlaces;
 use chrono::{DateTime, Utc};
 use holdfast_config::Config;
 use holdfast_destinations::{LocalRoot, Outside};
@@ -103,6 +104,8 @@ pub struct WorkerContext {
     pub own_database: Option<Arc<dyn OwnDatabase>>,
     /// What it holds.
     pub leases: Leases,
+    /// How many scripts are tried at once.
+    pub script_tests: TestPlaces,
     running: AtomicI32,
 }
 
@@ -136,6 +139,7 @@ impl WorkerContext {
             faults: parts.faults,
             own_database: parts.own_database,
             leases,
+            script_tests: TestPlaces::default(),
             running: AtomicI32::new(0),
         })
     }

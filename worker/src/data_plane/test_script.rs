@@ -7,7 +7,7 @@ use crate::scripts::{Ended, Facts, Phase, SAYS, Script, SourceStatus, Target, ru
 use crate::secrets;
 use crate::server::Way;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -32,13 +32,17 @@ const TEST_MAX: Duration = Duration::from_secs(600);
 /// `{"ok","exit_status","is_timed_out","message","output":[…],"duration_ms"}`.
 ///
 /// # Errors
-/// Unknown script or server; a value or secret that does not fit.
+/// Unknown script or server; a value or secret that does not fit; too many tests at once.
 pub async fn test_script(
     context: Arc<WorkerContext>,
     access: Access,
     (id, server_id): (ScriptId, RemoteServerId),
     parameters: ParameterValues,
 ) -> Result<Response, Refusal> {
+    let place = context.script_tests.take(access.team_id()).ok_or_else(|| {
+        let message = "Other scripts are being tried; wait until one of them has ended.";
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tests", message)
+    })?;
     let tx = context.store.for_team(&access).await?;
     let row = tx.sealed().script(id).await?.ok_or_else(Refusal::not_found)?;
     let server = tx.server_contact(server_id).load().await?.ok_or_else(Refusal::not_found)?;
@@ -55,7 +59,12 @@ pub async fn test_script(
     };
     let mut script = Script::of(&task, &row, &sealed)?;
     script.timeout = script.timeout.min(TEST_MAX);
-    let testing = async move { test(&context, &access, (&server, &way), &script).await }.boxed();
+    let testing = async move {
+        let answer = test(&context, &access, (&server, &way), &script).await;
+        drop(place);
+        answer
+    };
+    let testing = testing.boxed();
     let body = Body::from_stream(stream::unfold(Some(testing), next));
     let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -7,11 +7,13 @@
 mod facts;
 mod output;
 mod phase;
+mod places;
 mod program;
 mod script;
 
 pub use facts::{Facts, SourceStatus};
 pub use phase::{Failed, Phase, Report, Target, run_phase};
+pub use places::{TestPlace, TestPlaces};
 pub use program::{Ended, Invocation, run};
 pub use script::Script;
 

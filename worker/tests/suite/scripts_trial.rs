@@ -85,9 +85,12 @@ async fn who_goes_away_ends_the_script() {
     let plane = Plane::of(&world).await;
     let slow = world.script_with("sh", "touch \"$HOME/begun\"; sleep 1000", 100, json!([])).await;
     let answer = plane.ask(slow, world.server_id, json!({})).await;
+    let more = [plane.ask(slow, world.server_id, json!({})).await, plane.ask(slow, world.server_id, json!({})).await];
+    let refused = plane.ask(slow, world.server_id, json!({})).await;
+    assert_eq!((more[0].status().as_u16(), refused.status().as_u16()), (200, 429));
     let begun = world.login.home().join("begun");
     world.eventually("it runs", async || begun.exists()).await;
-    drop(answer);
+    drop((answer, more));
     drop(plane);
     world.eventually("it is gone", async || world.login.processes().unwrap().is_empty()).await;
 }
