@@ -39,6 +39,7 @@ pub use sections::log::{LogConfig, LogFormat};
 pub use sections::mail::{MailConfig, MailTls};
 pub use sections::notify::NotifyConfig;
 pub use sections::operator::OperatorConfig;
+pub use sections::reachability::ReachabilityConfig;
 pub use sections::run_logs::RunLogsConfig;
 pub use sections::schedule::ScheduleConfig;
 pub use sections::ssh::{FirstContact, SshConfig};
@@ -83,6 +84,8 @@ pub struct Config {
     pub run_logs: RunLogsConfig,
     /// The alarm on absence.
     pub absence: AbsenceConfig,
+    /// Looking at servers and destinations.
+    pub reachability: ReachabilityConfig,
     /// How often tasks may run, and what becomes of missed due times.
     pub schedule: ScheduleConfig,
 }
@@ -119,6 +122,7 @@ impl Config {
         let mail = MailConfig::read(reader);
         let notify = NotifyConfig::read(reader);
         let absence = AbsenceConfig::read(reader);
+        let reachability = ReachabilityConfig::read(reader);
         let schedule = ScheduleConfig::read(reader);
         let run_logs = RunLogsConfig::read(reader);
         Some(Self {
@@ -137,6 +141,7 @@ impl Config {
             mail: mail?,
             notify: notify?,
             absence: absence?,
+            reachability: reachability?,
             schedule: schedule?,
             run_logs: run_logs?,
         })

@@ -12,6 +12,7 @@ pub(crate) mod log;
 pub(crate) mod mail;
 pub(crate) mod notify;
 pub(crate) mod operator;
+pub(crate) mod reachability;
 pub(crate) mod run_logs;
 pub(crate) mod schedule;
 pub(crate) mod ssh;

@@ -90,5 +90,6 @@ migrations! {
     m20261129_000050_scripts,
     m20261129_000051_run_scripts,
     m20261129_000052_ways_to_servers,
+    m20261129_000053_watched,
     m20261129_000054_task_figures,
 }

@@ -3,8 +3,8 @@
 use crate::context::WorkerContext;
 use crate::reconcile::{
     absence, account_mails, closings, copy_leftovers, deliveries, digests, due_tasks, leftovers, login_failures,
-    owed_scripts, prunes, purges, recycle_bin, run_logs, stray_copies, stray_own_backups, stray_restores, stray_runs,
-    worker_row,
+    owed_scripts, prunes, purges, reachability, recycle_bin, run_logs, stray_copies, stray_own_backups, stray_restores,
+    stray_runs, worker_row,
 };
 use holdfast_store::StoreError;
 use std::time::Duration;
@@ -12,6 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 /// The api counts a worker as alive for 45 s; three rows may be late.
 const WORKER_ROW_EVERY: Duration = Duration::from_secs(10);
+
+/// How late a look at a server or destination may be.
+const LOOKS_EVERY: Duration = Duration::from_secs(5);
 
 /// Housekeeping.
 const PURGES_EVERY: Duration = Duration::from_secs(600);
@@ -25,7 +28,9 @@ pub async fn run_loops(context: &WorkerContext, stop: &CancellationToken) {
     let purge = Loop { name: "purges", every: PURGES_EVERY, stop };
     let logs = Loop { name: "run_logs", every: PURGES_EVERY, stop };
     let watch = Loop { name: "absence", every: context.config.absence.watch_interval, stop };
+    let look = Loop { name: "reachability", every: LOOKS_EVERY, stop };
     tokio::join!(
+        look.run(|| reachability::reconcile(context)),
         watch.run(|| absence::reconcile(context)),
         row.run(|| worker_row::reconcile(context)),
         often("account_mails").run(|| account_mails::reconcile(context)),

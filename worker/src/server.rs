@@ -71,6 +71,16 @@ pub async fn try_with(
     way: &Way,
     timing: Timing,
 ) -> Result<Session, Missed> {
+    let unrecorded = |at| {
+        move |error: StoreError| {
+            tracing::error!("a server's contact could not be recorded: {error:?}");
+            let detail = "What the connection taught could not be recorded.";
+            Missed { failure: Failure::new(Step::Connect, FailureCode::Internal, detail), at }
+        }
+    };
+    if row.connectivity == "unknown" {
+        begin(context, access, row).await.map_err(unrecorded(way.jump_rows.len()))?;
+    }
     let connected = Session::connect_with(&context.egress, &way.route, timing).await;
     let last = way.jump_rows.len();
     let (at, failure, keys) = match &connected {
@@ -85,11 +95,7 @@ pub async fn try_with(
             Some(_) if n > at => Seen::Never,
             _ => Seen::LetUsIn,
         };
-        record(context, access, row, &Taught { peer, how, key }).await.map_err(|error| {
-            tracing::error!("a server's contact could not be recorded: {error:?}");
-            let detail = "What the connection taught could not be recorded.";
-            Missed { failure: Failure::new(Step::Connect, FailureCode::Internal, detail), at: n }
-        })?;
+        record(context, access, row, &Taught { peer, how, key }).await.map_err(unrecorded(n))?;
     }
     connected.map_err(|error| Missed { at, failure: error.failure })
 }
@@ -127,6 +133,13 @@ impl Taught<'_> {
             Seen::Never => None,
         }
     }
+}
+
+/// Shows that a server of which nothing was known is being tried for the first time.
+async fn begin(context: &WorkerContext, access: &Access, row: &rows::remote_servers::Model) -> Result<(), StoreError> {
+    let tx = context.store.for_team(access).await?;
+    tx.server_contact(RemoteServerId(row.id)).begin().await?;
+    tx.commit().await
 }
 
 async fn record(

@@ -3,11 +3,18 @@
 
 use crate::FailureCode;
 use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
 
 /// Failed tries before anybody is told.
 const FAILURES: i32 = 2;
 /// A try that fails sooner after the last failed one is not counted: it says the same.
 const APART_SECS: i64 = 10;
+/// The second look at what failed once.
+const FAILED_ONCE_AGAIN: Duration = Duration::from_secs(300);
+/// The next look at a server that refused us.
+const REFUSED_AGAIN: Duration = Duration::from_secs(12 * 3600);
+/// The longest wait for a look at what is gone.
+const GONE_AGAIN: Duration = Duration::from_secs(12 * 3600);
 
 /// Something that failed to answer the last time it was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +59,32 @@ pub fn after_try(
     let is_lost = failures >= FAILURES;
     let after = Unreached { failures, counted_at: now, is_told: is_lost, ..before };
     (Some(after), (is_lost && !before.is_told).then_some(ReachChange::Lost))
+}
+
+/// How a look at a server or destination ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It answered.
+    Answered,
+    /// It did not, or not well.
+    Failed,
+    /// It refused the log-in: somebody has to change something, and trying on may shut us out.
+    Refused,
+}
+
+/// How long the next look may wait that is due every `every`, after one that ended so, with so many failures in a row:
+/// soon after the first, since one failure is no news; then later each time.
+#[must_use]
+pub fn look_again_after(every: Duration, look: Look, failures: i32) -> Duration {
+    match (look, failures) {
+        (Look::Answered, _) | (Look::Failed, ..=0) => every,
+        (Look::Refused, _) => every.max(REFUSED_AGAIN),
+        (Look::Failed, 1) => every.min(FAILED_ONCE_AGAIN),
+        (Look::Failed, failures) => {
+            let longer = every.saturating_mul(1 << failures.clamp(2, 7).saturating_sub(2));
+            longer.min(GONE_AGAIN).max(every)
+        }
+    }
 }
 
 /// Whether a connection to a server that ended with `code` reached it; none where it tells nothing.
@@ -104,6 +137,19 @@ mod tests {
         assert_eq!(told(&[(0, false), (60, false), (60, false), (60, true), (60, true)]), [(1, Lost), (3, Back)]);
         // A slow drip of failures is not one failure for ever.
         assert_eq!(told(&[(0, false), (6, false), (6, false)]), [(2, Lost)]);
+    }
+
+    #[test]
+    fn what_is_gone_is_asked_less_and_less_and_a_refused_log_in_hardly_ever() {
+        let hour = Duration::from_secs(3600);
+        let after = |failures| look_again_after(hour, Look::Failed, failures);
+        assert_eq!(look_again_after(hour, Look::Answered, 0), hour);
+        let waits = [1, 2, 3, 4, 5, 6, 9, i32::MAX].map(|failures| after(failures).as_secs());
+        assert_eq!(waits, [300, 3600, 7200, 14_400, 28_800, 43_200, 43_200, 43_200]);
+        assert_eq!(look_again_after(hour, Look::Refused, 0), Duration::from_secs(43_200));
+        let week = hour * 168;
+        assert_eq!((look_again_after(week, Look::Refused, 0), look_again_after(week, Look::Failed, 9)), (week, week));
+        assert_eq!(look_again_after(Duration::from_secs(1), Look::Failed, 1), Duration::from_secs(1));
     }
 
     proptest! {

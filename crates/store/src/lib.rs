@@ -20,6 +20,7 @@ pub mod system;
 pub mod system_accounts;
 pub mod system_runs;
 pub mod taking;
+pub mod watched;
 
 pub use access::Access;
 pub use audit::Changes;

@@ -66,7 +66,7 @@ pub async fn check_remote_server(
 
 /// Shorter than for a run: connection, key exchange, log-in and program each take at most this, and the client of a
 /// check waits 30 s for all of them.
-pub(super) fn quick(context: &WorkerContext) -> Timing {
+pub(crate) fn quick(context: &WorkerContext) -> Timing {
     let usual = server::timing(context);
     Timing { handshake: usual.handshake.min(STEP_LIMIT), silence: STEP_LIMIT, ..usual }
 }

@@ -17,6 +17,8 @@ mod stored_body;
 mod test_notification_stream;
 mod test_script;
 
+pub(crate) use check_backup_destination::try_destination;
+pub(crate) use check_remote_server::quick;
 pub use serve::serve;
 
 use crate::context::WorkerContext;

@@ -13,6 +13,7 @@ pub mod login_failures;
 pub mod owed_scripts;
 pub mod prunes;
 pub mod purges;
+pub mod reachability;
 pub mod recycle_bin;
 pub mod run_logs;
 pub mod stray_copies;

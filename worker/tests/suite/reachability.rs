@@ -2,6 +2,7 @@
 
 use crate::harness::World;
 use crate::listener::{Listener, add_stream};
+use holdfast_worker::WorkerContext;
 use holdfast_worker::faults::FaultPoints;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -156,4 +157,93 @@ async fn a_store_that_another_living_worker_holds_is_not_out_of_reach() {
         worker.stop().await;
     }
     assert_eq!(world.count(UNREACHED, world.team_id).await, 0);
+}
+
+const EVERY: &[(&str, &str)] = &[("HOLDFAST__REACHABILITY__WATCH_INTERVAL_SECS", "3600")];
+/// Everything is due, and what failed last failed a minute ago.
+const DUE: &str =
+    "WITH s AS (UPDATE remote_servers SET next_watch_at = now(), last_connected_at = NULL WHERE team_id = $1),
+                        u AS (UPDATE unreached SET counted_at = counted_at - interval '1 minute' WHERE team_id = $1)
+                   UPDATE backup_destinations SET next_watch_at = now() WHERE team_id = $1";
+
+async fn look(world: &World, context: &WorkerContext) {
+    set(world, DUE).await;
+    holdfast_worker::reconcile::reachability::reconcile(context).await.unwrap();
+}
+
+/// Seconds until the next look at the server.
+async fn waits(world: &World) -> f64 {
+    let sql = "SELECT extract(epoch FROM next_watch_at - now())::float8 FROM remote_servers WHERE id = $1";
+    sqlx::query_scalar(sql).bind(world.server_id).fetch_one(&world.pool).await.unwrap()
+}
+
+async fn connectivity(world: &World) -> String {
+    let sql = "SELECT connectivity FROM remote_servers WHERE id = $1";
+    sqlx::query_scalar(sql).bind(world.server_id).fetch_one(&world.pool).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_run_needs_is_looked_at_and_each_change_is_told_once() {
+    let world = World::new().await;
+    let listener = Listener::start().await;
+    add_stream(&world, &listener, EVENTS, Some(world.task_id)).await;
+    let door = Door::to(world.sshd.port()).await;
+    sqlx::query("UPDATE remote_servers SET port = $2 WHERE id = $1")
+        .bind(world.server_id)
+        .bind(i32::from(door.port))
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    let (one, other) = (world.context_with(FaultPoints::none(), EVERY), world.context_with(FaultPoints::none(), EVERY));
+    look(&world, &one).await;
+    assert_eq!(connectivity(&world).await, "online");
+    assert!((3000.0..4000.0).contains(&waits(&world).await), "{}", waits(&world).await);
+    assert!(world.stored_files().is_empty(), "the object of the look is gone");
+
+    door.is_open.store(false, Ordering::Relaxed);
+    look(&world, &one).await;
+    assert_eq!(connectivity(&world).await, "offline");
+    assert!(waits(&world).await < 301.0, "one failure is no news: soon again");
+    assert_eq!(world.count(TOLD, world.team_id).await, 0);
+    for _ in 0..3 {
+        look(&world, &one).await;
+    }
+    assert_eq!(world.count(TOLD, world.team_id).await, 1);
+    assert!(waits(&world).await > 7000.0, "what is gone is asked less often");
+
+    door.is_open.store(true, Ordering::Relaxed);
+    set(&world, DUE).await;
+    // Two workers at once look once.
+    let before = world.sshd.log().matches("Accepted publickey").count();
+    let (a, b) = tokio::join!(
+        holdfast_worker::reconcile::reachability::reconcile(&one),
+        holdfast_worker::reconcile::reachability::reconcile(&other)
+    );
+    a.and(b).unwrap();
+    assert_eq!(world.sshd.log().matches("Accepted publickey").count(), before + 1);
+    assert_eq!((connectivity(&world).await.as_str(), world.count(TOLD, world.team_id).await), ("online", 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_log_in_is_not_tried_again_for_half_a_day_and_nothing_where_it_is_switched_off() {
+    let world = World::new().await;
+    let (_, other_key) = holdfast_testbed::sshd::key_pair().unwrap();
+    world.sshd.authorize(world.login.name(), &other_key).unwrap();
+    let off = world.context_with(FaultPoints::none(), &[("HOLDFAST__REACHABILITY__WATCH_INTERVAL_SECS", "0")]);
+    look(&world, &off).await;
+    assert_eq!(world.sshd.auth_attempts(), 0);
+    let context = world.context_with(FaultPoints::none(), EVERY);
+    look(&world, &context).await;
+    let attempts = world.sshd.auth_attempts();
+    assert!((1..=3).contains(&attempts), "{attempts}");
+    assert!(waits(&world).await > 43_000.0);
+    holdfast_worker::reconcile::reachability::reconcile(&context).await.unwrap();
+    assert_eq!(world.sshd.auth_attempts(), attempts);
+    // A server that let us in lately is not asked.
+    sqlx::query("UPDATE remote_servers SET connectivity = 'online', last_connected_at = now(), next_watch_at = now()")
+        .execute(&world.pool)
+        .await
+        .unwrap();
+    holdfast_worker::reconcile::reachability::reconcile(&context).await.unwrap();
+    assert_eq!(world.sshd.auth_attempts(), attempts);
 }

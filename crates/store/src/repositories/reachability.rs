@@ -12,6 +12,7 @@ use holdfast_domain::schedule::local_time;
 use holdfast_domain::telling::About;
 use holdfast_domain::{Failure, FailureCode};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, Statement, Value};
+use std::time::Duration;
 
 handle! {
     /// Whether the team's servers and destinations answer.
@@ -71,6 +72,38 @@ impl Reachability<'_> {
                 None => Ok(()),
             },
         }
+    }
+
+    /// How often it failed in a row, as is counted.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn failures(&self, about: About) -> Result<i32, StoreError> {
+        let sql = "SELECT failures FROM unreached
+                   WHERE team_id = $1 AND (remote_server_id = $2 OR backup_destination_id = $3)";
+        let [server, destination] = columns(about);
+        let values = [self.0.team_id().0.into(), server, destination];
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+        let row = self.0.conn().query_one_raw(statement).await?;
+        Ok(row.map(|row| row.try_get("", "failures")).transpose()?.unwrap_or(0))
+    }
+
+    /// When it is looked at next.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn look_again(&self, about: About, after: Duration) -> Result<(), StoreError> {
+        let sql = match about {
+            About::Server(_) => {
+                "UPDATE remote_servers SET next_watch_at = now() + make_interval(secs => $3) WHERE id = $1 AND team_id = $2"
+            }
+            _ => {
+                "UPDATE backup_destinations SET next_watch_at = now() + make_interval(secs => $3)
+                 WHERE id = $1 AND team_id = $2"
+            }
+        };
+        let values = [id(about).into(), self.0.team_id().0.into(), after.as_secs_f64().into()];
+        self.0.change(sql, values).await.map(drop)
     }
 
     /// Whether a worker that lives holds the destination's store: it is there, but not where this was tried.

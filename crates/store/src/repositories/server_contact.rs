@@ -59,6 +59,16 @@ impl ServerContact<'_> {
         Ok(row.one(self.tx.conn()).await?)
     }
 
+    /// Notes that a server of which nothing is known is being looked at.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn begin(&self) -> Result<(), StoreError> {
+        let sql = "UPDATE remote_servers SET connectivity = 'checking'
+                   WHERE id = $1 AND team_id = $2 AND connectivity = 'unknown' AND deleted_at IS NULL";
+        self.tx.change(sql, [self.id.0.into(), self.tx.team_id().0.into()]).await.map(drop)
+    }
+
     /// Notes a contact. A key other than the pinned one becomes *pending*, whatever the outcome, and
     /// people are told where another one was pinned.
     ///
