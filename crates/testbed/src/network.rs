@@ -150,6 +150,18 @@ impl Host {
         command
     }
 
+    /// Lets it send so many megabits a second.
+    ///
+    /// # Errors
+    /// `tc` failed.
+    pub fn slow_down(&self, mbit: u32) -> Result<()> {
+        let rate = format!("{mbit}mbit");
+        let queue = ["qdisc", "add", "dev", "eth0", "root", "tbf", "rate", &rate, "burst", "256kb", "latency", "50ms"];
+        let done = self.command("tc").args(queue).stdin(Stdio::null()).output().context("running tc")?;
+        ensure!(done.status.success(), "tc: {}", String::from_utf8_lossy(&done.stderr).trim());
+        Ok(())
+    }
+
     /// Cuts what is between two hosts of one network, without a word to either: what one sends the other never gets.
     ///
     /// # Errors

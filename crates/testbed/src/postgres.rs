@@ -190,6 +190,18 @@ impl Database {
         self.url(APP_LOGIN)
     }
 
+    /// The server's socket, for a relay.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.socket_dir.join(".s.PGSQL.5432")
+    }
+
+    /// [`Database::app_url`] through a relay at `host` and `port`.
+    #[must_use]
+    pub fn app_url_at(&self, host: &str, port: u16) -> String {
+        format!("postgres://{APP_LOGIN}@{host}:{port}/{}?sslmode=disable", self.name)
+    }
+
     /// A small pool as the owner, for looking behind the scenes.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod digests;
 mod endings;
 mod fairness;
 mod harness;
+mod hosts;
 mod jump_hosts;
 mod later_copies;
 mod limits;
