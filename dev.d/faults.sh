@@ -58,6 +58,8 @@ if [ "${1:-}" = --times ]; then
 elif [ "$#" -gt 0 ]; then
     fail "there is no option $1; --times N repeats the row"
 fi
+# One of its tests takes longer than a test of every day may.
+[ "$row" != hosts ] || options+=(--run-ignored all)
 step "Building"
 cargo build --locked --quiet -p holdfast || fail "the build failed; the compiler's message is above"
 found=0
