@@ -198,17 +198,15 @@ impl DueBatch {
     /// # Errors
     /// The database failed; nothing was written then, and the tasks stay due.
     pub async fn settle(self, settled: &[Settled]) -> Result<usize, StoreError> {
-        let queued = self.make_runs(settled).await?;
-        let jobs: Vec<Job> = queued.iter().map(|run| Job::ExecuteRun(*run, 1)).collect();
-        queue::enqueue_all(&self.txn, &jobs).await?;
-        let tasks: Vec<i64> = settled.iter().map(|one| one.task.0).collect();
-        // An array of this kind holds no nulls.
-        let never = DateTime::UNIX_EPOCH;
-        let next = |one: &Settled| one.next.map_or((never, never), |due| (due.at, due.slot));
-        let (runs, slots): (Vec<DateTime<Utc>>, Vec<DateTime<Utc>>) = settled.iter().map(next).unzip();
-        self.txn
-            .execute_raw(call("SELECT set_next_due($1, $2, $3)", [tasks.into(), runs.into(), slots.into()]))
-            .await?;
+        let queued = match self.write(settled).await {
+            Ok(queued) => queued,
+            // Here and now: a transaction that is dropped lets go of its locks some time later, and whoever looks meanwhile
+            // finds nothing due.
+            Err(error) => {
+                self.txn.rollback().await?;
+                return Err(error);
+            }
+        };
         let mut txn = self.txn;
         for one in settled {
             let Some(news) = &one.news else { continue };
@@ -220,6 +218,21 @@ impl DueBatch {
             txn = tx.txn;
         }
         txn.commit().await?;
+        Ok(queued)
+    }
+
+    async fn write(&self, settled: &[Settled]) -> Result<usize, StoreError> {
+        let queued = self.make_runs(settled).await?;
+        let jobs: Vec<Job> = queued.iter().map(|run| Job::ExecuteRun(*run, 1)).collect();
+        queue::enqueue_all(&self.txn, &jobs).await?;
+        let tasks: Vec<i64> = settled.iter().map(|one| one.task.0).collect();
+        // An array of this kind holds no nulls.
+        let never = DateTime::UNIX_EPOCH;
+        let next = |one: &Settled| one.next.map_or((never, never), |due| (due.at, due.slot));
+        let (runs, slots): (Vec<DateTime<Utc>>, Vec<DateTime<Utc>>) = settled.iter().map(next).unzip();
+        self.txn
+            .execute_raw(call("SELECT set_next_due($1, $2, $3)", [tasks.into(), runs.into(), slots.into()]))
+            .await?;
         Ok(jobs.len())
     }
 
