@@ -37,7 +37,8 @@ SELECT t.id, t.user_id, t.remote_server_id, t.label, t.description, t.type, t.so
        t.grace_secs, CASE WHEN t.is_expectation_due THEN NULL ELSE t.next_success_expected_by END, t.overdue_since,
        t.sealed_ping_url IS NOT NULL, t.priority, t.on_overlap,
        CASE WHEN t.weekdays = '{}' THEN array_remove(ARRAY[t.weekday], NULL) ELSE t.weekdays END, t.minute, t.month_day,
-       t.interval_secs, t.interval_from, t.window_from, t.window_until, t.jitter_secs, t.catch_up
+       t.interval_secs, t.interval_from, t.window_from, t.window_until, t.jitter_secs, t.catch_up,
+       ARRAY (SELECT p.script_id FROM backup_task_scripts p WHERE p.backup_task_id = t.id ORDER BY p.position)
 FROM backup_tasks t, LATERAL (
     SELECT array_agg(g.id ORDER BY g.id) AS ids, array_agg(g.label ORDER BY g.id) AS labels
     FROM backup_task_tags x JOIN tags g ON g.id = x.tag_id WHERE x.backup_task_id = t.id) a
@@ -149,6 +150,7 @@ struct Task {
     retention: Retention,
     tags: Vec<Tag>,
     notification_streams: Vec<i64>,
+    scripts: Vec<i64>,
     alias: Option<String>,
     grace_secs: Option<i32>,
     next_success_expected_by: Option<String>,
@@ -280,6 +282,7 @@ fn task(row: &PgRow) -> sqlx::Result<Task> {
         },
         tags: tag_ids.into_iter().zip(tag_labels).map(|(id, label)| Tag { id, label }).collect(),
         notification_streams: streams,
+        scripts: row.try_get(50)?,
         alias: row.try_get(28)?,
         grace_secs: row.try_get(35)?,
         next_success_expected_by: row.try_get::<Option<_>, _>(36)?.map(utc),
