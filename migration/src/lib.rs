@@ -85,6 +85,7 @@ migrations! {
     m20261129_000044_scheduled_since,
     m20261129_000045_taking,
     m20261129_000046_fair_taking,
+    m20261129_000047_fleet_seen,
     m20261129_000048_live_view,
     m20261129_000049_run_logs,
     m20261129_000050_scripts,

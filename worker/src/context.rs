@@ -213,12 +213,18 @@ impl Drop for RunningJob {
     }
 }
 
+/// The machine's name, as far as it is plain.
+#[must_use]
+pub fn host_name() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    host.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')).take(60).collect()
+}
+
 /// A name that no other start of a process has: a restart under the old name would keep the dead one's jobs alive in
 /// the queue library's eyes.
 #[must_use]
 pub fn worker_name(clock: &dyn Clock, random: &dyn Random) -> String {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')).take(60).collect();
+    let host = host_name();
     let millis = u64::try_from(clock.now().timestamp_millis()).unwrap_or(0);
     let bits = u128::from(random.bits()) << 64 | u128::from(random.bits());
     format!("{host}-{}-{}", std::process::id(), ulid::Ulid::from_parts(millis, bits))

@@ -106,7 +106,7 @@ pub async fn run_worker(
 async fn drain(context: &WorkerContext, soft: &CancellationToken) {
     soft.cancelled().await;
     // At once, so that the api sends nobody here any more.
-    if let Err(error) = context.store.worker_gone(&context.name).await {
+    if let Err(error) = context.store.worker_drains(&context.name).await {
         tracing::debug!(?error, "the worker's row could not be removed; it ends by itself");
     }
     let limit = tokio::time::Instant::now() + context.config.worker.drain_timeout;

@@ -119,6 +119,12 @@ macro_rules! needs {
             impl Needed for ManageUsers {
                 const NEED: Need = Need::Operator(Ability::ManageUsers);
             }
+
+            /// [`Ability::ManageWorkers`], for operators.
+            pub struct ManageWorkers;
+            impl Needed for ManageWorkers {
+                const NEED: Need = Need::Operator(Ability::ManageWorkers);
+            }
             $(
                 #[doc = concat!("[`Ability::", stringify!($name), "`]")]
                 pub struct $name;

@@ -219,6 +219,9 @@ fn results(t: &mut Table) {
     t.fresh("GET /api/account/export", Need::Session, routes!(account::export::export_account));
     t.fresh("DELETE /api/account", Need::Session, routes!(account::delete::delete_account));
     t.row("GET /metrics", Need::Metrics, routes!(system::metrics::show_metrics));
+    t.row("GET /api/system/workers", operator(Can::ManageWorkers), routes!(system::workers::list_workers));
+    t.row("GET /api/system/jobs", operator(Can::ManageWorkers), routes!(system::jobs::list::list_jobs));
+    t.row("POST /api/system/jobs/run", operator(Can::ManageWorkers), routes!(system::jobs::run::run_job));
     t.row("GET /api/system/users", operator(Can::ManageUsers), routes!(system::users::list::list_users));
     t.fresh("POST /api/system/users", operator(Can::ManageUsers), routes!(system::users::create::create_user));
     t.row("GET /api/system/users/{id}", operator(Can::ManageUsers), routes!(system::users::show::show_other_user));

@@ -6,6 +6,7 @@ use crate::routes::rows;
 use crate::testing::{App, Definitions, Person, task_body};
 use axum::{Json, Router};
 use holdfast_domain::ids::{TeamId, UserId};
+use holdfast_store::fleet::Round;
 use holdfast_vault::ticket::SetupSecret;
 use holdfast_vault::totp::TotpSecret;
 use rand::{SeedableRng, rngs::StdRng};
@@ -326,6 +327,10 @@ async fn results(walk: &mut Walk, made: &Definitions) {
 
 async fn operators(walk: &mut Walk, bob: &Person) {
     let (none, id) = (Value::Null, json!(bob.user_id.0));
+    let round =
+        Round { name: "purges", interval_secs: 600.0, worker: "w", took_secs: 0.0, error: None, is_forced: false };
+    walk.app.store.note_round(&round).await.unwrap();
+    walk.act("POST /api/system/jobs/run", &Value::Null, json!({"name": "purges"}), &["job.run"]).await;
     let route = "POST /api/system/users/{id}/suspend";
     walk.act(route, &id, json!({"reason": "abuse", "note": "x"}), &["user.suspend"]).await;
     walk.act("POST /api/system/users/{id}/unsuspend", &id, json!({}), &["user.unsuspend"]).await;

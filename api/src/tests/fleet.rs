@@ -2,6 +2,8 @@
 
 use crate::testing::App;
 use holdfast_domain::Abilities;
+use holdfast_store::fleet::Round;
+use holdfast_store::repositories::workers::WorkerState;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -90,4 +92,71 @@ async fn a_failed_run_is_tried_again_and_says_so() {
     sqlx::query(fail).execute(&pool).await.unwrap();
     app.expect(&ann, ("DELETE", &format!("/api/backup-tasks/{}", made.task)), Value::Null, 200).await;
     assert_eq!(app.expect(&ann, ("POST", &retry), Value::Null, 409).await["code"], "task_deleted");
+}
+
+#[tokio::test]
+async fn an_operator_sees_workers_with_what_they_hold_and_those_that_drain() {
+    let app = App::start().await;
+    let ann = app.person("ann@example.com", Abilities::All).await;
+    app.make_operator(&ann).await;
+    let made = app.definitions(&ann).await;
+    let run = app.expect(&ann, ("POST", &format!("/api/backup-tasks/{}/run", made.task)), Value::Null, 202).await;
+    for name in ["one", "two"] {
+        let state = WorkerState {
+            name,
+            version: "9.9.9",
+            data_plane_url: "http://127.0.0.1:1",
+            store_ids: &["a".to_owned()],
+            running: 1,
+            capacity: 4,
+            host: "box",
+            load_1m: Some(0.5),
+        };
+        app.store.worker_seen(&state).await.unwrap();
+    }
+    let pool = app.database.owner_pool().await.unwrap();
+    sqlx::query("UPDATE backup_runs SET status = 'running', owner = 'one'").execute(&pool).await.unwrap();
+    app.store.worker_drains("two").await.unwrap();
+    let listed = app.expect(&ann, ("GET", "/api/system/workers"), Value::Null, 200).await;
+    let [one, two] = listed["data"].as_array().unwrap().as_slice() else { panic!("{listed}") };
+    assert_eq!((&one["name"], &one["host"], &one["version"]), (&json!("one"), &json!("box"), &json!("9.9.9")));
+    assert_eq!((&one["capacity"], &one["load_1m"], &one["store_ids"]), (&json!(4), &json!(0.5), &json!(["a"])));
+    assert_eq!(one["holds"]["backup_runs"], json!([run["data"]["backup_run_id"]]));
+    assert_eq!((&one["is_alive"], &one["draining_since"]), (&json!(true), &Value::Null));
+    assert_eq!((&two["name"], &two["is_alive"]), (&json!("two"), &json!(false)));
+    assert!(two["draining_since"].is_string(), "{two}");
+    app.store.worker_gone("two").await.unwrap();
+    let listed = app.expect(&ann, ("GET", "/api/system/workers"), Value::Null, 200).await;
+    assert_eq!(listed["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_operator_sees_the_periodic_jobs_and_wants_one_now() {
+    let app = App::start().await;
+    let ann = app.person("ann@example.com", Abilities::All).await;
+    app.make_operator(&ann).await;
+    let round = Round {
+        name: "purges",
+        interval_secs: 600.0,
+        worker: "w",
+        took_secs: 2.0,
+        error: Some("database".to_owned()),
+        is_forced: false,
+    };
+    app.store.note_round(&round).await.unwrap();
+    let jobs = async || app.expect(&ann, ("GET", "/api/system/jobs"), Value::Null, 200).await["data"][0].clone();
+    let job = jobs().await;
+    assert_eq!((&job["name"], &job["worker"], &job["interval_secs"]), (&json!("purges"), &json!("w"), &json!(600.0)));
+    assert_eq!((&job["last_result"], &job["last_error"]), (&json!("failed"), &json!("database")));
+    assert_eq!(job["requested_at"], Value::Null);
+    app.expect(&ann, ("POST", "/api/system/jobs/run"), json!({"name": "nothing"}), 422).await;
+    app.expect(&ann, ("POST", "/api/system/jobs/run"), json!({"name": "purges"}), 202).await;
+    assert!(jobs().await["requested_at"].is_string());
+    assert_eq!(app.store.take_requested_round(&["others"]).await.unwrap(), None, "another release's job");
+    assert_eq!(app.store.take_requested_round(&["purges"]).await.unwrap().as_deref(), Some("purges"));
+    assert_eq!(app.store.take_requested_round(&["purges"]).await.unwrap(), None, "one worker answers it");
+    app.store.note_round(&Round { error: None, is_forced: true, ..round }).await.unwrap();
+    let job = jobs().await;
+    assert_eq!((&job["last_result"], &job["requested_at"]), (&json!("succeeded"), &Value::Null));
+    assert!(job["forced_at"].is_string());
 }

@@ -224,6 +224,7 @@ impl Team {
             ("POST", "/api/system/users") => {
                 json!({"name": "C", "email": "c@example.com", "password": "long enough 1"})
             }
+            ("POST", "/api/system/jobs/run") => json!({"name": "purges"}),
             ("POST", "/api/system/users/{id}/suspend") => json!({"reason": "abuse"}),
             ("POST" | "DELETE", "/api/system/users/{id}/unsuspend" | "/api/system/users/{id}") => json!({}),
             ("PUT", "/api/system/teams/{id}/limits") => json!({"tokens": 100}),

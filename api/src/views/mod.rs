@@ -9,6 +9,7 @@ pub mod backup_task;
 pub mod database;
 pub mod delivery;
 pub mod export;
+pub mod fleet;
 pub mod human_time;
 pub mod keeping;
 pub mod log;

@@ -94,6 +94,8 @@ abilities! {
     ViewAuditEvents = "view-audit-events",
     /// List, make, suspend and delete people, and set teams' limits. Of use to operators alone.
     ManageUsers = "manage-users",
+    /// See workers and their periodic jobs, and have one run now. Of use to operators alone.
+    ManageWorkers = "manage-workers",
 }
 
 /// What one actor may do: everything (`*`) or a list.

@@ -11,6 +11,7 @@ pub mod audit;
 pub mod due_tasks;
 pub mod error;
 pub mod figures;
+pub mod fleet;
 pub mod lease;
 pub mod live;
 pub mod operator;

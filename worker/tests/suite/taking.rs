@@ -4,7 +4,7 @@ use crate::harness::{Worker, World, taker};
 use futures_util::StreamExt;
 use holdfast_store::queue::{self, Job};
 use holdfast_store::taking::Taker;
-use holdfast_worker::faults::FaultPoints;
+use holdfast_worker::faults::{FaultPoint, FaultPoints};
 use holdfast_worker::wakeups::Wakeups;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -135,4 +135,34 @@ async fn one_connection_listens_and_comes_back() {
         stop.cancel();
     };
     tokio::join!(wakeups.listen(&world.store, &stop), hear);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_periodic_jobs_tell_of_their_rounds_and_one_runs_when_it_is_wanted() {
+    let world = World::new().await;
+    let worker = world.worker(FaultPoints::none()).await;
+    let noted = "SELECT count(*) FROM reconcilers WHERE error IS NULL AND $1 = 1";
+    world.eventually("all are told of", async || world.count(noted, 1).await >= 17).await;
+    assert!(world.store.request_round("purges").await.unwrap());
+    let forced = "SELECT count(*) FROM reconcilers WHERE name = 'purges' AND forced_at IS NOT NULL AND $1 = 1";
+    world.eventually("it ran long before its interval", async || world.count(forced, 1).await == 1).await;
+    worker.stop().await;
+    assert_eq!(world.count("SELECT count(*) FROM draining_workers WHERE $1 = 1", 1).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_drains_is_found_by_nobody_and_seen_until_it_is_gone() {
+    let world = World::new().await;
+    let (faults, hold) = FaultPoints::hold(FaultPoint::Streaming);
+    let leaving = Worker::start(world.context_with(faults, &[("HOLDFAST__WORKER__DRAIN_TIMEOUT_SECS", "60")])).await;
+    let run = world.queue_run().await;
+    hold.reached().await;
+    leaving.soft.cancel();
+    let rows = async |sql: &'static str| world.count(sql, 1).await;
+    world.eventually("it drains", async || rows("SELECT count(*) FROM draining_workers WHERE $1 = 1").await == 1).await;
+    assert_eq!(rows("SELECT count(*) FROM workers WHERE $1 = 1").await, 0);
+    hold.release();
+    leaving.stop().await;
+    assert_eq!(rows("SELECT count(*) FROM draining_workers WHERE $1 = 1").await, 0);
+    assert_eq!(world.run(run).await.status, "succeeded");
 }

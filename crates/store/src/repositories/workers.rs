@@ -1,5 +1,6 @@
 //! Workers alive: how the api finds one. No tenant's rows, so no team is needed.
 
+use crate::system::call;
 use crate::{Store, StoreError, rows};
 use sea_orm::{ConnectionTrait, DbBackend, EntityTrait, Statement};
 
@@ -21,6 +22,10 @@ pub struct WorkerState<'a> {
     pub running: i32,
     /// Jobs it can work on at once.
     pub capacity: i32,
+    /// The machine's name.
+    pub host: &'a str,
+    /// The machine's load average over a minute, where it tells.
+    pub load_1m: Option<f64>,
 }
 
 impl Store {
@@ -31,10 +36,11 @@ impl Store {
     pub async fn worker_seen(&self, worker: &WorkerState<'_>) -> Result<(), StoreError> {
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
-            "INSERT INTO workers (name, version, data_plane_url, store_ids, running, capacity)
-             VALUES ($1, $2, $3, $4, $5, $6)
+            "INSERT INTO workers (name, version, data_plane_url, store_ids, running, capacity, host, load_1m)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (name) DO UPDATE SET seen_at = now(), store_ids = excluded.store_ids, running = excluded.running,
-                                              data_plane_url = excluded.data_plane_url, capacity = excluded.capacity",
+                                              data_plane_url = excluded.data_plane_url, capacity = excluded.capacity,
+                                              host = excluded.host, load_1m = excluded.load_1m",
             [
                 worker.name.into(),
                 worker.version.into(),
@@ -42,6 +48,8 @@ impl Store {
                 worker.store_ids.to_vec().into(),
                 worker.running.into(),
                 worker.capacity.into(),
+                worker.host.into(),
+                worker.load_1m.into(),
             ],
         );
         self.db().execute_raw(statement).await?;
@@ -68,6 +76,7 @@ impl Store {
     /// The database failed.
     pub async fn worker_gone(&self, name: &str) -> Result<(), StoreError> {
         rows::workers::Entity::delete_by_id(name.to_owned()).exec(self.db()).await?;
+        self.db().execute_raw(call("DELETE FROM draining_workers WHERE name = $1", [name.into()])).await?;
         Ok(())
     }
 
@@ -84,6 +93,7 @@ impl Store {
         self.db().execute_raw(dead).await?;
         // Runs are the truth, so a finished job is only noise; its key may be used again after a day.
         for sql in [
+            "DELETE FROM draining_workers WHERE draining_since < now() - interval '1 day'",
             "DELETE FROM apalis.jobs WHERE status IN ('Done', 'Killed') AND done_at < now() - interval '1 day'",
             "DELETE FROM apalis.workers w WHERE last_seen < now() - interval '1 day'
                AND NOT EXISTS (SELECT 1 FROM apalis.jobs j WHERE j.lock_by = w.id)",

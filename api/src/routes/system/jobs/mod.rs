@@ -1,0 +1,4 @@
+//! The periodic jobs of the workers.
+
+pub mod list;
+pub mod run;
