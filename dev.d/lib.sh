@@ -24,8 +24,10 @@ build_packages=(gcc g++ libc6-dev make)
 run_packages=(postgresql)
 # What the demo's customer is made of, and what opens a backup by hand.
 customer_packages=(openssh-server openssh-client tar coreutils bash age zstd acl attr mariadb-server mariadb-client)
-# What tests use besides: other shells and tars as they are found on servers, and a look at system calls.
-test_packages=(dash busybox fish tcsh strace git procps openssl bsdutils util-linux postgresql-client python3-aiosmtpd)
+# What tests use besides: other shells and tars as they are found on servers, a look at system calls, hosts in network
+# namespaces of their own.
+test_packages=(dash busybox fish tcsh strace git procps openssl bsdutils util-linux e2fsprogs iproute2 socat postgresql-client
+    python3 python3-aiosmtpd)
 # What building the container image and using what came out needs.
 image_packages=(buildah debootstrap openssh-server openssh-client age zstd curl jq procps python3)
 # What the bench compares with.

@@ -3,6 +3,7 @@
 use super::world::{Shown, World, at, name, resolved};
 use crate::extract::Need;
 use crate::routes::rows;
+use holdfast_store::fleet::Round;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -184,6 +185,10 @@ async fn the_examples_of_requests_are_accepted() {
     let document = document();
     let token = Shown::Bearer(world.ann.person.token.clone());
     let session = Shown::Cookie(world.app.session(&world.ann.person).await);
+    // The job of the example, which a worker has run.
+    let round =
+        Round { name: "purges", interval_secs: 600.0, worker: "w", took_secs: 0.1, error: None, is_forced: false };
+    world.app.store.note_round(&round).await.unwrap();
     let mut refused = Vec::new();
     let mut all = rows();
     // What changes a thing comes before what makes another like it.

@@ -33,6 +33,7 @@ pub struct WorkerView {
     /// Since when it takes nothing more and ends; null: it takes work.
     #[schema(required)]
     draining_since: Option<String>,
+    /// What it works on.
     holds: HeldView,
 }
 

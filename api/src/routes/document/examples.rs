@@ -186,6 +186,7 @@ const REQUESTS: &[(&str, &str)] = &[
         r#"{"token": "hfm_2f6f0c8d6f1d4a0e9a0b6f7d5e4c3b2a1908f7e6d5c4b3a2", "password": "staple of a better kind"}"#,
     ),
     ("PruneRequest", r#"{"older_than_secs": 2592000, "dry_run": true}"#),
+    ("JobRunRequest", r#"{"name": "purges"}"#),
     (
         "RegisterRequest",
         r#"{"name": "Ann Lee", "email": "ann@example.com", "password": "correct horse battery",
