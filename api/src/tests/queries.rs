@@ -3,6 +3,7 @@
 use super::world::{Shown, World};
 use crate::extract::Need;
 use crate::routes::rows;
+use holdfast_store::fleet::Round;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -66,16 +67,28 @@ async fn costs(world: &World, statements: &Statements) -> Vec<(String, usize, u6
     found
 }
 
+/// One worker more, which died, and one job more.
+async fn one_more_of_the_fleet(world: &World, name: &'static str) {
+    let sql = "INSERT INTO workers (name, version, data_plane_url, store_ids, capacity, seen_at)
+               VALUES ($1, '1', 'http://127.0.0.1:9', '{}', 1, now() - interval '10 minutes')";
+    let pool = world.app.database.owner_pool().await.unwrap();
+    sqlx::query(sql).bind(name).execute(&pool).await.unwrap();
+    let round = Round { name, interval_secs: 1.0, worker: name, took_secs: 0.0, error: None, is_forced: false };
+    world.app.store.note_round(&round).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_list_costs_the_same_however_long_it_is() {
     let statements = Statements::default();
     let _guard = tracing::subscriber::set_default(statements.clone());
     let world = World::new().await;
     world.ann.bin_a_backup(&world.app).await;
+    one_more_of_the_fleet(&world, "purges").await;
     let before = costs(&world, &statements).await;
     for round in 0..3 {
         world.ann.one_more_of_each(&world.app, round).await;
     }
+    one_more_of_the_fleet(&world, "prunes").await;
     let after = costs(&world, &statements).await;
     assert!(before.len() >= 16, "{before:?}");
     for ((path, few, cost), (_, many, later)) in before.into_iter().zip(after) {

@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const TRANSIENT: &[&str] = &[
     "account_links",
     "account_mails",
+    "draining_workers",
     "login_failures",
+    "reconcilers",
+    "run_turns",
     "seaql_migrations",
     "sessions",
     "setup_links",

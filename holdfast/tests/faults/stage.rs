@@ -7,7 +7,6 @@ use holdfast_testbed::fault_figures::FaultFigures;
 use holdfast_testbed::fault_proxy::{FaultProxy, LinkPlan};
 use holdfast_testbed::postgres::Database;
 use holdfast_testbed::processes;
-use holdfast_testbed::product::free_port;
 use holdfast_testbed::site::below;
 use holdfast_testbed::sshd::{Login, Sshd};
 use holdfast_testbed::steps;
@@ -17,6 +16,8 @@ use sqlx::PgPool;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -53,6 +54,16 @@ impl Role {
         let mut command = Command::new(BINARY);
         command.arg(role).env_clear().envs(settings.iter().cloned()).stdin(Stdio::null());
         Ok(Self(command.stdout(output.try_clone()?).stderr(output).spawn().context("starting a role")?))
+    }
+
+    /// An api that answers at `listener`, whose port stays taken when it dies. The key of the vault is the workers' alone.
+    fn start_api(listener: &TcpListener, settings: &[(String, String)], folder: &Path) -> Result<Self> {
+        let settings = settings.iter().filter(|(key, _)| !key.contains("KEK")).cloned();
+        let output = fs::OpenOptions::new().create(true).append(true).open(folder.join("api.log"))?;
+        let mut command = Command::new(BINARY);
+        command.args(["api", "--listener-on-stdin"]).env_clear().envs(settings);
+        command.stdin(Stdio::from(OwnedFd::from(listener.try_clone()?)));
+        Ok(Self(command.stdout(output.try_clone()?).stderr(output).spawn().context("starting the api")?))
     }
 
     pub fn pid(&self) -> u32 {
@@ -125,7 +136,8 @@ pub struct Stage {
     pub destination: i64,
     settings: Vec<(String, String)>,
     api: Role,
-    listen: String,
+    listener: TcpListener,
+    url: String,
     token: String,
 }
 
@@ -148,7 +160,8 @@ impl Stage {
         admin(&database, &kek, &user, "a long enough phrase")?;
         let token = ["create-token", "--email", "a@example.org", "--name", "t", "--abilities", "*"];
         let token = admin(&database, &kek, &token, "")?;
-        let listen = format!("127.0.0.1:{}", free_port()?);
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let listen = listener.local_addr()?.to_string();
         let own = [
             ("DATABASE_APP_URL", database.app_url()),
             ("HOLDFAST__VAULT__KEK_FILE", kek.display().to_string()),
@@ -158,7 +171,7 @@ impl Stage {
         ];
         let quick = SETTINGS.iter().chain(more).map(|(key, value)| (*key, (*value).to_owned()));
         let settings: Vec<_> = own.into_iter().chain(quick).map(|(key, value)| (key.to_owned(), value)).collect();
-        let api = start_api(&settings, folder.path())?;
+        let api = Role::start_api(&listener, &settings, folder.path())?;
         let client = ApiClient::new(&format!("http://{listen}"), Some(token.clone()))?;
         let pool = database.owner_pool().await?;
         let until = Instant::now() + LIMIT;
@@ -184,7 +197,8 @@ impl Stage {
             destination: destination_id,
             settings,
             api,
-            listen,
+            listener,
+            url: format!("http://{listen}"),
             token,
         };
         stage.server = stage.server(stage.sshd.port()).await?;
@@ -197,8 +211,8 @@ impl Stage {
     }
 
     /// `http://host:port` of the api.
-    pub fn url(&self) -> String {
-        format!("http://{}", self.listen)
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// The token of [`Stage::client`].
@@ -208,7 +222,7 @@ impl Stage {
 
     /// Starts the api once more where the last one was, which has ended, and waits until it answers.
     pub async fn start_api(&mut self) -> Result<()> {
-        self.api = start_api(&self.settings, self.folder.path())?;
+        self.api = Role::start_api(&self.listener, &self.settings, self.folder.path())?;
         let until = Instant::now() + LIMIT;
         while self.client.get("user").await.is_err() {
             ensure!(Instant::now() < until, "the api does not answer");
@@ -384,12 +398,6 @@ impl Stage {
     async fn create(&self, path: &str, body: Value) -> Result<i64> {
         self.client.post(path, &body).await?["data"]["id"].as_i64().context("an answer without an id")
     }
-}
-
-/// The key of the vault is the workers' alone.
-fn start_api(settings: &[(String, String)], folder: &Path) -> Result<Role> {
-    let settings: Vec<_> = settings.iter().filter(|(key, _)| !key.contains("KEK")).cloned().collect();
-    Role::start("api", &settings, &folder.join("api.log"))
 }
 
 /// `into` with the members of `more`.

@@ -49,8 +49,8 @@ CREATE INDEX backup_runs_at_destination ON backup_runs USING gin (taken_destinat
 
 -- Whose turn it was: the team that was served last. Its lock makes takers count one after the other.
 CREATE TABLE run_turns (
-    is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
-    team_id bigint NOT NULL DEFAULT 0
+    is_only     boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+    served_team bigint NOT NULL DEFAULT 0
 );
 INSERT INTO run_turns DEFAULT VALUES;
 
@@ -186,7 +186,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM backup_runs r WHERE r.status = 'queued' AND r.not_before <= now()) THEN
         RETURN;
     END IF;
-    SELECT t.team_id INTO STRICT turn FROM run_turns t FOR UPDATE;
+    SELECT t.served_team INTO STRICT turn FROM run_turns t FOR UPDATE;
     team := turn;
     FOR looked_at IN 1..teams LOOP
         SELECT r.team_id INTO following FROM backup_runs r WHERE r.status = 'queued' AND r.team_id > team
@@ -203,14 +203,14 @@ BEGIN
             chosen := coalesce(next_backup_run(team, taker, stores, max_attempts, alive_secs),
                                next_backup_run_by_server(team, taker, stores, max_attempts, alive_secs));
             IF chosen IS NOT NULL THEN
-                UPDATE run_turns SET team_id = team;
+                UPDATE run_turns SET served_team = team;
                 RETURN QUERY SELECT chosen, c.team_id, c.epoch, c.attempt
                              FROM claim_backup_run(chosen, taker, lease_secs, max_attempts) c;
                 RETURN;
             END IF;
         END IF;
     END LOOP;
-    UPDATE run_turns SET team_id = team;
+    UPDATE run_turns SET served_team = team;
 END $$;
 
 CREATE OR REPLACE FUNCTION backup_runs_to_end(max_attempts integer, at_most integer)

@@ -304,7 +304,7 @@ impl World {
 
     /// Waits for a state of the run.
     pub async fn until(&self, id: BackupRunId, wanted: impl Fn(&RunRow) -> bool) -> RunRow {
-        for _ in 0..1500 {
+        for _ in 0..3000 {
             let run = self.run(id).await;
             if wanted(&run) {
                 return run;
@@ -361,7 +361,7 @@ impl World {
     }
 
     pub async fn eventually(&self, what: &str, holds: impl AsyncFn() -> bool) {
-        for _ in 0..500 {
+        for _ in 0..1500 {
             if holds().await {
                 return;
             }

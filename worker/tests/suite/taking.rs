@@ -142,7 +142,9 @@ async fn the_periodic_jobs_tell_of_their_rounds_and_one_runs_when_it_is_wanted()
     let world = World::new().await;
     let worker = world.worker(FaultPoints::none()).await;
     let noted = "SELECT count(*) FROM reconcilers WHERE error IS NULL AND $1 = 1";
-    world.eventually("all are told of", async || world.count(noted, 1).await >= 17).await;
+    world.eventually("many are told of", async || world.count(noted, 1).await >= 17).await;
+    let purges = "SELECT count(*) FROM reconcilers WHERE name = 'purges' AND $1 = 1";
+    world.eventually("this one too", async || world.count(purges, 1).await == 1).await;
     assert!(world.store.request_round("purges").await.unwrap());
     let forced = "SELECT count(*) FROM reconcilers WHERE name = 'purges' AND forced_at IS NOT NULL AND $1 = 1";
     world.eventually("it ran long before its interval", async || world.count(forced, 1).await == 1).await;
