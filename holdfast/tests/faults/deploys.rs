@@ -6,7 +6,7 @@ use holdfast_testbed::fault_proxy::LinkPlan;
 use rustix::process::Signal;
 use std::time::Instant;
 
-const DEPLOYS: u32 = 5;
+const DEPLOYS: u32 = 3;
 
 #[tokio::test]
 async fn workers_that_are_replaced_again_and_again_fail_no_run() -> Result<()> {

@@ -217,6 +217,7 @@ async fn one_worker_is_cut_from_s3_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a minute of waiting for a server that does not answer; ./dev faults hosts runs it"]
 async fn one_worker_is_cut_from_the_server_only() {
     cut_from(From::Server).await;
 }
